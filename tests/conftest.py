@@ -1,0 +1,34 @@
+"""What every test gets: no network, no screen, one thread, and the same random examples each time."""
+
+import os
+import socket
+
+import hypothesis
+import pytest
+from pytest_socket import SocketBlockedError
+
+# Before the libraries that read these are imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+# The tests' tensors are small: a second thread costs more than it brings.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# A slow machine must not fail a test, and a test must not fail on one run in a hundred.
+hypothesis.settings.register_profile("nmt", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("nmt")
+
+LOOPBACK = (None, "", "localhost", "127.0.0.1", "::1")
+
+
+@pytest.fixture(autouse=True)
+def no_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Block name lookups too: pytest-socket lets them through once a host is allowed."""
+    true_getaddrinfo = socket.getaddrinfo
+
+    def guarded_getaddrinfo(host: str | None, *args: object, **kwargs: object) -> object:
+        if host not in LOOPBACK:
+            raise SocketBlockedError(f"A test tried to use socket.getaddrinfo for {host!r}.")
+        return true_getaddrinfo(host, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
