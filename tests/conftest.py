@@ -1,4 +1,4 @@
-"""What every test gets: no network, no screen, one thread, and the same random examples each time."""
+"""What every test gets: no network, no screen, one thread, the same random examples each time."""
 
 import os
 import socket
