@@ -1,0 +1,8 @@
+"""Sentence pairs from files and from the hub: reading, checks, cleaning. Knows no tensors."""
+
+from nmt.corpus.clean import CleaningReport, clean
+from nmt.corpus.files import read_lines
+from nmt.corpus.load import describe, load_pairs
+from nmt.corpus.pairs import SentencePair
+
+__all__ = ["CleaningReport", "SentencePair", "clean", "describe", "load_pairs", "read_lines"]
