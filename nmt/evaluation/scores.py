@@ -1,0 +1,141 @@
+"""Scores of translations against references, each with the signature that makes it comparable.
+
+All counting is sacreBLEU's. Knows lines of text; which model wrote them is no matter here.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nmt.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+    from sacrebleu.metrics.bleu import BLEU
+
+_log = logging.getLogger(__name__)
+
+# The languages for which words between spaces are the wrong unit, by two- and three-letter code.
+_BLEU_TOKENIZERS = {
+    "zh": "zh",
+    "zho": "zh",
+    "cmn": "zh",
+    "ja": "ja-mecab",
+    "jpn": "ja-mecab",
+    "ko": "ko-mecab",
+    "kor": "ko-mecab",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One metric's value for a whole test set.
+
+    Args:
+        name: The metric, such as "BLEU".
+        value: In per cent; for TER less is better.
+        signature: How it was computed, in sacreBLEU's words.
+        interval: Lower and upper bound of a 95 % confidence interval, where one was computed.
+    """
+
+    name: str
+    value: float
+    signature: str
+    interval: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:.2f}  {self.signature}"
+
+
+def compute_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    metrics: Sequence[str],
+    target_lang: str,
+    bleu_tokenizer: str | None = None,
+) -> list[Score]:
+    """Score translations against one reference each.
+
+    Args:
+        hypotheses: Detokenized translations, one line each.
+        references: What people wrote for the same lines; a blank one counts as it is.
+        metrics: Any of "BLEU", "chrF2", "TER".
+        target_lang: Language of both; BLEU's tokenizer follows it.
+        bleu_tokenizer: One of sacreBLEU's, instead of the one that follows from the language.
+
+    Returns:
+        One score for each metric, in the order asked for.
+
+    Raises:
+        DataError: There is nothing to score, or not one reference for each hypothesis.
+        RecipeError: A metric or a tokenizer is unknown or not installed.
+    """
+    if len(hypotheses) != len(references):
+        raise DataError(
+            f"every hypothesis must have a reference, "
+            f"got {len(hypotheses)} hypotheses and {len(references)} references"
+        )
+    if not hypotheses:
+        raise DataError("a test set must have at least one sentence, got none")
+    scores = []
+    for name in metrics:
+        metric = _build_metric(name, target_lang, bleu_tokenizer)
+        value = metric.corpus_score(hypotheses, [references]).score
+        scores.append(Score(name, value, str(metric.get_signature())))
+    return scores
+
+
+def _build_metric(name: str, target_lang: str, bleu_tokenizer: str | None) -> "Metric":
+    # Imported late: sacreBLEU loads numpy and tables, and `--help` needs neither.
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    match name:
+        case "BLEU" if bleu_tokenizer is not None:
+            return _build_bleu_as_asked(bleu_tokenizer)
+        case "BLEU":
+            return _build_bleu_for(target_lang)
+        case "chrF2":
+            return CHRF()
+        case "TER":
+            return TER()
+        case _:
+            raise RecipeError(f"metric must be one of 'BLEU', 'chrF2', 'TER', got {name!r}")
+
+
+def _build_bleu_as_asked(tokenizer: str) -> "BLEU":
+    from sacrebleu.metrics.bleu import BLEU
+
+    if tokenizer not in BLEU.TOKENIZERS:
+        known = ", ".join(repr(name) for name in BLEU.TOKENIZERS)
+        raise RecipeError(f"bleu_tokenizer must be one of {known}, got {tokenizer!r}")
+    try:
+        return _build_bleu(tokenizer)
+    except (RuntimeError, OSError) as error:  # its package is missing; its file cannot be fetched
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"bleu_tokenizer {tokenizer!r} cannot be used here: {reason}") from error
+
+
+def _build_bleu_for(target_lang: str) -> "BLEU":
+    language = target_lang.replace("_", "-").split("-")[0].lower()  # zh of zh-CN, zho of zho_Hans
+    tokenizer = _BLEU_TOKENIZERS.get(language, "13a")
+    try:
+        return _build_bleu(tokenizer)
+    except RuntimeError:  # MeCab is a package of its own
+        _log.warning(
+            "BLEU is counted over characters: %r, the tokenizer for %r, is not installed; "
+            "install sacrebleu[%s] to count words",
+            tokenizer,
+            target_lang,
+            tokenizer.removesuffix("-mecab"),
+        )
+        return _build_bleu("char")
+
+
+def _build_bleu(tokenizer: str) -> "BLEU":
+    from sacrebleu.metrics.bleu import BLEU
+
+    # `force` changes no number; it silences a warning about tokenized text that the report gives.
+    return BLEU(tokenize=tokenizer, force=True)
