@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from nmt.corpus import SentencePair, describe, load_pairs
+from nmt.corpus import SentencePair, describe_set, load_pairs
 from nmt.errors import DataError
 from nmt.recipe import CorpusSet, FileSet, HubSet, JsonlSet, TsvSet
 
@@ -214,4 +214,4 @@ def test_a_set_without_a_pair_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_a_set_is_named_in_a_few_words(corpus_set: CorpusSet, words: str) -> None:
-    assert describe(corpus_set) == words
+    assert describe_set(corpus_set) == words

@@ -32,13 +32,15 @@ def load_pairs(corpus_set: CorpusSet, *, reverse: bool = False) -> list[Sentence
     """
     pairs = [SentencePair(source, target) for source, target in _load(corpus_set)]
     if not pairs:
-        raise DataError(f"{describe(corpus_set)} must have at least one sentence pair, got none")
+        raise DataError(
+            f"{describe_set(corpus_set)} must have at least one sentence pair, got none"
+        )
     if reverse:
         return [SentencePair(source=pair.target, target=pair.source) for pair in pairs]
     return pairs
 
 
-def describe(corpus_set: CorpusSet) -> str:
+def describe_set(corpus_set: CorpusSet) -> str:
     """Name a set in a few words, for messages and reports."""
     match corpus_set:
         case FileSet():
@@ -126,7 +128,7 @@ def _text(record: dict[str, object], key: str, place: str) -> str:
 
 
 def _load_hub(corpus_set: HubSet) -> Iterator[tuple[str, str]]:
-    name = describe(corpus_set)
+    name = describe_set(corpus_set)
     # A record such as {"translation": {"en": ..., "de": ...}} becomes columns "translation.en", ...
     dataset = _fetch(corpus_set).flatten()
     for column in (corpus_set.source, corpus_set.target):
@@ -147,7 +149,7 @@ def _fetch(corpus_set: HubSet) -> "Dataset":
     except Exception as error:  # network, hub client and reader each have a tree of their own
         reason = " ".join(str(error).split())
         raise DataError(
-            f"{describe(corpus_set)}: cannot be loaded from the hub ({reason}); "
+            f"{describe_set(corpus_set)}: cannot be loaded from the hub ({reason}); "
             "check name, config and split, or use local files: {source: FILE, target: FILE}"
         ) from error
 
