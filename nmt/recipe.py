@@ -422,9 +422,7 @@ def _plain(node: Any) -> Any:
     return node
 
 
-def _complaint(
-    detail: Any, name: str, tree: CommentedMap, overridden: set[tuple[str, ...]]
-) -> str:
+def _complaint(detail: Any, name: str, tree: CommentedMap, overridden: set[tuple[str, ...]]) -> str:
     path = tuple(map(str, detail["loc"]))
     if path[0] == "data" and path[1:2] and path[1] in _SETS:
         path = path[:2] + path[3:]  # the third part is the kind of set, not a key

@@ -1,0 +1,204 @@
+"""Token ids to length-bucketed batches, in an order that a seed and an epoch reproduce.
+
+Integers become tensors here and nowhere else. Knows nothing of text or models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sentence pairs as tensors.
+
+    Attributes:
+        source_ids: Source tokens and EOS, padded, (B, S), int64.
+        source_lengths: Real source tokens, EOS included, (B,), int64, always on the CPU.
+        target_input_ids: BOS and target tokens, padded, (B, T), int64.
+        target_output_ids: Target tokens and EOS, padded, (B, T), int64.
+        target_mask: True at real target tokens, (B, T), bool.
+        indices: Places of the pairs in the corpus, (B,), int64, on the CPU.
+    """
+
+    source_ids: Tensor
+    source_lengths: Tensor
+    target_input_ids: Tensor
+    target_output_ids: Tensor
+    target_mask: Tensor
+    indices: Tensor
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
+        """Return the batch on another device; lengths and indices stay on the CPU."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=non_blocking)
+
+        return Batch(
+            source_ids=move(self.source_ids),
+            source_lengths=self.source_lengths,
+            target_input_ids=move(self.target_input_ids),
+            target_output_ids=move(self.target_output_ids),
+            target_mask=move(self.target_mask),
+            indices=self.indices,
+        )
+
+    def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory, from where a GPU copies it faster."""
+        return Batch(
+            source_ids=self.source_ids.pin_memory(),
+            source_lengths=self.source_lengths,
+            target_input_ids=self.target_input_ids.pin_memory(),
+            target_output_ids=self.target_output_ids.pin_memory(),
+            target_mask=self.target_mask.pin_memory(),
+            indices=self.indices,
+        )
+
+
+def pad_ids(sequences: Sequence[Sequence[int] | NDArray[np.int32]], pad_id: int) -> Tensor:
+    """Return sequences of unequal length as rows, padded behind, (N, longest), int64."""
+    longest = max((len(sequence) for sequence in sequences), default=0)
+    padded = np.full((len(sequences), longest), pad_id, dtype=np.int64)
+    for row, sequence in zip(padded, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return torch.from_numpy(padded)
+
+
+class TokenSequences:
+    """Many sequences of token ids in one array: no Python object for each."""
+
+    def __init__(self, sequences: Sequence[Sequence[int]]) -> None:
+        """Copy the sequences."""
+        self.lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int32)
+        self._ends = np.cumsum(self.lengths, dtype=np.int64)
+        self._ids = np.fromiter(
+            (token_id for sequence in sequences for token_id in sequence),
+            dtype=np.int32,
+            count=int(self.lengths.sum()),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
+        """Return one sequence, (its length,), int32."""
+        end = int(self._ends[index])
+        return self._ids[end - int(self.lengths[index]) : end]
+
+
+class BatchDataset(Dataset[Batch]):
+    """Sentence pairs as token ids; a list of indices gives their batch."""
+
+    def __init__(
+        self,
+        source: Sequence[Sequence[int]],
+        target: Sequence[Sequence[int]],
+        *,
+        pad_id: int,
+        bos_id: int,
+        eos_id: int,
+    ) -> None:
+        """Take the token ids of both sides, without BOS and EOS."""
+        self.source = TokenSequences(source)
+        self.target = TokenSequences(target)
+        if len(self.source) != len(self.target):
+            raise ValueError(f"got {len(self.source)} sources and {len(self.target)} targets")
+        self._pad_id, self._bos_id, self._eos_id = pad_id, bos_id, eos_id
+
+    def __len__(self) -> int:
+        """Return the number of sentence pairs."""
+        return len(self.source)
+
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        """Return the batch of the pairs at `indices`, in that order."""
+        bos, eos = [self._bos_id], [self._eos_id]
+        sources = [np.append(self.source[index], eos) for index in indices]
+        targets = [self.target[index] for index in indices]
+        inputs = [np.concatenate((bos, target)) for target in targets]
+        lengths = torch.tensor([len(row) for row in inputs])
+        target_input_ids = pad_ids(inputs, self._pad_id)
+        return Batch(
+            source_ids=pad_ids(sources, self._pad_id),
+            source_lengths=torch.tensor([len(source) for source in sources]),
+            target_input_ids=target_input_ids,
+            target_output_ids=pad_ids([np.append(row, eos) for row in targets], self._pad_id),
+            target_mask=torch.arange(target_input_ids.size(1)) < lengths[:, None],
+            indices=torch.tensor(list(indices)),
+        )
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Batches of pairs of like length, in random order.
+
+    The corpus is shuffled, sorted by target and source length, and cut from the short end; so every
+    epoch has the same number of batches of the same shapes, with other pairs in them.
+    """
+
+    def __init__(
+        self,
+        dataset: BatchDataset,
+        *,
+        max_tokens: int | None = None,
+        max_sentences: int | None = None,
+        seed: int,
+        epoch: int = 0,
+    ) -> None:
+        """Prepare one epoch's order.
+
+        Args:
+            dataset: The sentence pairs.
+            max_tokens: Most tokens of a batch, its longer side's padding included. A longer single
+                pair is a batch of its own.
+            max_sentences: Most pairs of a batch.
+            seed: Makes the order, together with `epoch`.
+            epoch: Counts from 0.
+        """
+        # BOS or EOS takes one place on each side
+        self._source_lengths = dataset.source.lengths + 1
+        self._target_lengths = dataset.target.lengths + 1
+        self._max_tokens = max_tokens
+        self._max_sentences = max_sentences
+        self._seed = seed
+        self._epoch = epoch
+        lengths = np.lexsort((self._source_lengths, self._target_lengths))
+        longer = np.maximum(self._source_lengths, self._target_lengths)[lengths]
+        self._cuts = list(self._cut(longer))
+
+    def __len__(self) -> int:
+        """Return the number of batches, the same for every epoch."""
+        return len(self._cuts)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the indices of each batch."""
+        generator = np.random.default_rng((self._seed, self._epoch))
+        shuffled = generator.permutation(len(self._source_lengths))
+        order = np.lexsort((self._source_lengths[shuffled], self._target_lengths[shuffled]))
+        indices = shuffled[order]
+        for place in generator.permutation(len(self._cuts)):
+            start, end = self._cuts[place]
+            yield indices[start:end].tolist()
+
+    def _cut(self, lengths: NDArray[np.int32]) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each batch over pairs whose longer sides are `lengths`."""
+        start, widest = 0, 0
+        for place, length in enumerate(lengths.tolist()):
+            widest = max(widest, length)
+            size = place + 1 - start
+            if place > start and self._is_over(size, widest):
+                yield start, place
+                start, widest = place, length
+        if start < len(lengths):
+            yield start, len(lengths)
+
+    def _is_over(self, num_sentences: int, widest: int) -> bool:
+        over_sentences = self._max_sentences is not None and num_sentences > self._max_sentences
+        over_tokens = self._max_tokens is not None and num_sentences * widest > self._max_tokens
+        return over_sentences or over_tokens

@@ -1,0 +1,76 @@
+"""From a recipe to a model: the only module here that reads one."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nmt.model.attention import Attention
+from nmt.model.bridge import Bridge
+from nmt.model.decoder import Decoder
+from nmt.model.embedding import Embedding, embedding_table
+from nmt.model.encoder import Encoder
+from nmt.model.layers import Dropout
+from nmt.model.seq2seq import Seq2Seq
+from nmt.recipe import ModelRecipe
+
+
+def build_model(
+    recipe: ModelRecipe, *, source_vocab_size: int, target_vocab_size: int, pad_id: int
+) -> Seq2Seq:
+    """Return a model with fresh random weights from torch's global generator.
+
+    Args:
+        recipe: The shape of the network.
+        source_vocab_size: Pieces of the source tokenizer.
+        target_vocab_size: Pieces of the target tokenizer, V.
+        pad_id: The id whose vector stays zero.
+
+    Raises:
+        ValueError: The sizes do not fit each other.
+    """
+    size = recipe.embedding_size
+    source_table = embedding_table(source_vocab_size, size, pad_id=pad_id)
+    target_table = source_table
+    if recipe.tied_embeddings != "all":
+        target_table = embedding_table(target_vocab_size, size, pad_id=pad_id)
+    encoder = Encoder(
+        _embedding(source_table, recipe),
+        num_layers=recipe.encoder.num_layers,
+        hidden_size=recipe.encoder.hidden_size,
+        dropout=_dropout(recipe.dropout.layers, recipe),
+    )
+    hidden_size, num_layers = recipe.decoder.hidden_size, recipe.decoder.num_layers
+    decoder = Decoder(
+        _embedding(target_table, recipe),
+        Attention(
+            hidden_size,
+            encoder.state_size,
+            kind=recipe.attention.kind,
+            size=recipe.attention.size,
+        ),
+        num_layers=num_layers,
+        hidden_size=hidden_size,
+        state_size=encoder.state_size,
+        readout_size=size,
+        dropout=_dropout(recipe.dropout.layers, recipe),
+        readout_dropout=_dropout(recipe.dropout.readout, recipe),
+    )
+    bridge = Bridge(encoder.state_size, hidden_size, num_layers, kind=recipe.bridge)
+    return Seq2Seq(encoder, bridge, decoder, _output_layer(target_table, recipe))
+
+
+def _dropout(probability: float, recipe: ModelRecipe) -> Dropout:
+    return Dropout(probability, shared_over_time=recipe.dropout.shared_over_time)
+
+
+def _embedding(table: nn.Embedding, recipe: ModelRecipe) -> Embedding:
+    dropout = _dropout(recipe.dropout.embedding, recipe)
+    return Embedding(table, dropout=dropout, word_dropout=recipe.dropout.word)
+
+
+def _output_layer(table: nn.Embedding, recipe: ModelRecipe) -> nn.Linear:
+    layer = nn.Linear(table.embedding_dim, table.num_embeddings)
+    nn.init.zeros_(layer.bias)
+    if recipe.tied_embeddings is not None:
+        layer.weight = table.weight
+    return layer

@@ -1,0 +1,165 @@
+"""SentencePiece: train, load, encode, decode. The SentencePiece model is the vocabulary.
+
+Text becomes integers here and nowhere else; tensors are not known here.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from nmt.errors import TokenizerError
+from nmt.recipe import TokenizerRecipe
+
+PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
+_LINE_BREAK = re.compile(r"[\n\r]")
+# SentencePiece cuts a longer training line off silently; such a line cannot teach it much
+_LONGEST_TRAINING_LINE = 4192
+_ERROR_LOG_LEVEL = 2
+
+
+class Tokenizer:
+    """A trained SentencePiece model."""
+
+    pad_id = PAD_ID
+    unk_id = UNK_ID
+    bos_id = BOS_ID
+    eos_id = EOS_ID
+
+    def __init__(self, model: bytes, *, name: str = "tokenizer") -> None:
+        """Take a serialized SentencePiece model; `name` is what complaints call it.
+
+        Raises:
+            TokenizerError: The bytes are no such model, or its special ids are not ours.
+        """
+        self.model = model
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except (RuntimeError, ValueError) as error:
+            raise TokenizerError(f"{name}: not a SentencePiece model, or a damaged one") from error
+        found = tuple(
+            getattr(self._processor, f"{kind}_id")() for kind in ("pad", "unk", "bos", "eos")
+        )
+        if found != (PAD_ID, UNK_ID, BOS_ID, EOS_ID):
+            raise TokenizerError(
+                f"{name}: pad, unk, bos and eos must have the ids 0, 1, 2 and 3, got {found}"
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """Read a SentencePiece model file.
+
+        Raises:
+            TokenizerError: The file cannot be read or is no SentencePiece model.
+        """
+        try:
+            model = Path(path).read_bytes()
+        except OSError as error:
+            raise TokenizerError(f"{path}: cannot read: {error.strerror}") from error
+        return cls(model, name=str(path))
+
+    @classmethod
+    def train(cls, lines: Iterable[str], recipe: TokenizerRecipe, *, seed: int = 1) -> Tokenizer:
+        """Train SentencePiece on text.
+
+        Args:
+            lines: Sentences, both sides' where the tokenizer is joint.
+            recipe: How.
+            seed: Makes repeated training give the same model.
+
+        Raises:
+            TokenizerError: The vocabulary size does not fit the text; names the bounds.
+        """
+        sentencepiece.set_random_generator_seed(seed)
+        stream = io.BytesIO()
+        # SentencePiece reads a NUL as its own end of text
+        kept = (line.replace("\0", " ") for line in lines)
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=(part for line in kept for part in _cut(line)),
+                model_writer=stream,
+                vocab_size=recipe.vocab_size,
+                model_type=recipe.model_type,
+                character_coverage=recipe.character_coverage,
+                byte_fallback=recipe.byte_fallback,
+                normalization_rule_name=recipe.normalization_rule_name,
+                user_defined_symbols=list(recipe.user_defined_symbols),
+                pad_id=PAD_ID,
+                unk_id=UNK_ID,
+                bos_id=BOS_ID,
+                eos_id=EOS_ID,
+                num_threads=1,
+                minloglevel=_ERROR_LOG_LEVEL,
+            )
+        except RuntimeError as error:
+            raise TokenizerError(_why_untrained(str(error), recipe.vocab_size)) from error
+        return cls(stream.getvalue())
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of pieces, specials included."""
+        size: int = self._processor.get_piece_size()
+        return size
+
+    @property
+    def line_break_ids(self) -> tuple[int, ...]:
+        """The ids of pieces whose text holds a line break: a translation must not."""
+        pieces = ((piece_id, self._surface(piece_id)) for piece_id in range(self.vocab_size))
+        return tuple(piece_id for piece_id, text in pieces if _LINE_BREAK.search(text))
+
+    def _surface(self, piece_id: int) -> str:
+        if self._processor.is_byte(piece_id):
+            piece: str = self._processor.id_to_piece(piece_id)  # such as <0x0A>
+            return chr(int(piece[1:-1], 16))
+        surface: str = self._processor.id_to_piece(piece_id)
+        return surface
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the text's pieces, without BOS and EOS."""
+        token_ids: list[int] = self._processor.encode(text)
+        return token_ids
+
+    def encode_batch(self, lines: Sequence[str]) -> list[list[int]]:
+        """Return the ids of every line's pieces, without BOS and EOS."""
+        batch: list[list[int]] = self._processor.encode(list(lines))
+        return batch
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of the ids; special ids are left out."""
+        text: str = self._processor.decode(list(token_ids))
+        return text
+
+    def pieces(self, token_ids: Sequence[int]) -> list[str]:
+        """Return the pieces as SentencePiece writes them."""
+        pieces: list[str] = self._processor.id_to_piece(list(token_ids))
+        return pieces
+
+
+def _cut(line: str) -> list[str]:
+    """Return the line in parts that SentencePiece takes whole."""
+    size = _LONGEST_TRAINING_LINE // 4  # its limit is in bytes
+    return [line[start : start + size] for start in range(0, len(line), size)]
+
+
+def _why_untrained(reason: str, vocab_size: int) -> str:
+    """Return what to do about one of SentencePiece's complaints."""
+    too_high = re.search(r"value <= (\d+)", reason)
+    too_low = re.search(r"smaller than required_chars\. \d+ vs (\d+)", reason)
+    if too_high:
+        return (
+            f"tokenizer.vocab_size must be <= {too_high[1]} for this text, got {vocab_size}; "
+            "lower it or bring more text"
+        )
+    if too_low:
+        return (
+            f"tokenizer.vocab_size must be > {too_low[1]} to hold the special pieces and every "
+            f"character of this text, got {vocab_size}; raise it or lower "
+            "tokenizer.character_coverage"
+        )
+    if "sentences_.empty()" in reason or "all_chars_count" in reason:
+        return "the tokenizer's training text is empty; check the training corpus"
+    return f"SentencePiece cannot be trained: {' '.join(reason.split())}"
