@@ -7,7 +7,7 @@ import pytest
 from sacrebleu.tokenizers import tokenizer_ja_mecab, tokenizer_ko_mecab, tokenizer_spm
 
 from nmt.errors import DataError, RecipeError
-from nmt.evaluation import Score, compute_scores
+from nmt.evaluation import Score, check_metrics, compute_scores
 
 REFERENCES = ["the cat sat on the mat .", "a dog runs", "no"]
 
@@ -108,11 +108,12 @@ def test_mecab_is_used_where_it_is_installed(target_lang: str, tokenizer: str) -
 
 @pytest.mark.usefixtures("without_mecab")
 @pytest.mark.parametrize(("target_lang", "short"), [("ja-JP", "ja"), ("kor", "ko")])
-def test_without_mecab_characters_are_counted_with_a_notice(
+def test_without_mecab_characters_are_counted_with_one_notice(
     target_lang: str, short: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         score = bleu(target_lang)
+        bleu(target_lang)
     assert "|tok:char|" in score.signature
     assert caplog.messages == [
         f"BLEU is counted over characters: '{short}-mecab', the tokenizer for {target_lang!r}, "
@@ -154,6 +155,14 @@ def test_an_unknown_metric_is_an_error() -> None:
     message = "metric must be one of 'BLEU', 'chrF2', 'TER', got 'METEOR'"
     with pytest.raises(RecipeError, match=f"^{message}$"):
         compute_scores(["a"], ["a"], metrics=["METEOR"], target_lang="en")
+
+
+def test_metrics_are_checked_without_scoring() -> None:
+    check_metrics(["BLEU", "chrF2", "TER"], target_lang="zh", bleu_tokenizer="intl")
+    with pytest.raises(RecipeError, match=r"got 'METEOR'$"):
+        check_metrics(["BLEU", "METEOR"], target_lang="en")
+    with pytest.raises(RecipeError, match=r"got '13b'$"):
+        check_metrics(["chrF2", "BLEU"], target_lang="en", bleu_tokenizer="13b")
 
 
 def test_a_missing_reference_is_an_error() -> None:

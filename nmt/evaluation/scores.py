@@ -3,6 +3,7 @@
 All counting is sacreBLEU's. Knows lines of text; which model wrote them is no matter here.
 """
 
+import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,6 +88,23 @@ def compute_scores(
     return scores
 
 
+def check_metrics(
+    metrics: Sequence[str], *, target_lang: str, bleu_tokenizer: str | None = None
+) -> None:
+    """Raise what `compute_scores` would raise of its metrics: before hours of work, not after.
+
+    Args:
+        metrics: As for `compute_scores`.
+        target_lang: As for `compute_scores`.
+        bleu_tokenizer: As for `compute_scores`.
+
+    Raises:
+        RecipeError: A metric or a tokenizer is unknown or not installed.
+    """
+    for name in metrics:
+        _build_metric(name, target_lang, bleu_tokenizer)
+
+
 def _build_metric(name: str, target_lang: str, bleu_tokenizer: str | None) -> "Metric":
     # Imported late: sacreBLEU loads numpy and tables, and `--help` needs neither.
     from sacrebleu.metrics.chrf import CHRF
@@ -124,12 +142,10 @@ def _build_bleu_for(target_lang: str) -> "BLEU":
     try:
         return _build_bleu(tokenizer)
     except RuntimeError:  # MeCab is a package of its own
-        _log.warning(
-            "BLEU is counted over characters: %r, the tokenizer for %r, is not installed; "
-            "install sacrebleu[%s] to count words",
-            tokenizer,
-            target_lang,
-            tokenizer.removesuffix("-mecab"),
+        extra = tokenizer.removesuffix("-mecab")
+        _notify_once(
+            f"BLEU is counted over characters: {tokenizer!r}, the tokenizer for {target_lang!r}, "
+            f"is not installed; install sacrebleu[{extra}] to count words"
         )
         return _build_bleu("char")
 
@@ -139,3 +155,8 @@ def _build_bleu(tokenizer: str) -> "BLEU":
 
     # `force` changes no number; it silences a warning about tokenized text that the report gives.
     return BLEU(tokenize=tokenizer, force=True)
+
+
+@functools.cache
+def _notify_once(notice: str) -> None:
+    _log.warning(notice)
