@@ -13,8 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
@@ -29,7 +36,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """What every part of a recipe shares: frozen, strictly typed, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class FileSet(Section):
@@ -147,7 +154,9 @@ class AttentionRecipe(Section):
     @model_validator(mode="after")
     def _size_fits_kind(self) -> Self:
         if self.kind != "additive" and self.size is not None:
-            raise ValueError(f"size is for additive attention only, and kind is {self.kind!r}")
+            raise ValueError(
+                f"size is for additive attention only, got {self.size} with kind {self.kind!r}"
+            )
         return self
 
 
@@ -238,7 +247,10 @@ class TrainingRecipe(Section):
     @model_validator(mode="after")
     def _one_batch_limit(self) -> Self:
         if (self.max_tokens is None) == (self.max_sentences is None):
-            raise ValueError("give one of max_tokens and max_sentences")
+            raise ValueError(
+                "one of max_tokens and max_sentences must be given and the other null, "
+                f"got {self.max_tokens} and {self.max_sentences}"
+            )
         return self
 
 
@@ -366,7 +378,10 @@ def _read_yaml(text: str, name: str) -> CommentedMap:
         reason = " ".join(str(error).split())
         raise RecipeError(f"{name}: not valid YAML: {reason}") from error
     if not isinstance(tree, CommentedMap):
-        raise RecipeError(f"{name}: a recipe must be a mapping with the sections data and training")
+        raise RecipeError(
+            f"{name}: a recipe must be a mapping with the sections data and training, "
+            f"got {_shown(tree)}"
+        )
     return tree
 
 
@@ -385,6 +400,7 @@ def _apply_overrides(tree: CommentedMap, overrides: Sequence[str]) -> set[tuple[
         if is_set and owner not in replaced:
             _set(tree, owner, CommentedMap(), override)
             replaced.add(owner)
+            touched.add(owner)
         _set(tree, path, _read_value(value, override), override)
         touched.add(path)
     return touched
@@ -424,14 +440,14 @@ def _plain(node: Any) -> Any:
 
 def _complaint(detail: Any, name: str, tree: CommentedMap, overridden: set[tuple[str, ...]]) -> str:
     path = tuple(map(str, detail["loc"]))
-    if path[0] == "data" and path[1:2] and path[1] in _SETS:
+    if path[:1] == ("data",) and path[1:2] and path[1] in _SETS:
         path = path[:2] + path[3:]  # the third part is the kind of set, not a key
     key = ".".join(path)
     place = _place(path, name, tree, overridden)
     value = _shown(detail.get("input"))
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"{place}: unknown key {key!r}{_did_you_mean(path, detail)}"
+        return f"{place}: unknown key {key!r}{_did_you_mean(path)}"
     if kind == "missing":
         return f"{place}: {key} is missing"
     if kind == "value_error":
@@ -455,15 +471,17 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
         return signs[kind].format(**context)
     if kind == "literal_error":
         return str(context["expected"])
+    if kind == "too_long":
+        return f"at most {context['max_length']} long"
     names = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-    names |= {"string": "text", "tuple": "a list"}
+    names |= {"string": "text", "tuple": "a list", "finite_number": "a finite number"}
     return names.get(kind.removesuffix("_type"), kind.replace("_", " "))
 
 
 def _place(
     path: tuple[str, ...], name: str, tree: CommentedMap, overridden: set[tuple[str, ...]]
 ) -> str:
-    if path in overridden:
+    if any(path[: len(key)] == key for key in overridden):
         return "override"
     line, node = None, tree
     for key in path:
@@ -475,9 +493,11 @@ def _place(
     return name if line is None else f"{name}:{line}"
 
 
-def _did_you_mean(path: tuple[str, ...], detail: Any) -> str:
+def _did_you_mean(path: tuple[str, ...]) -> str:
     """Return the likeliest meant key: of the same section first, then of the whole recipe."""
     known = _known_keys(Recipe)
+    if ".".join(path) in known:  # the key of another kind of set: it was meant, only not here
+        return ""
     siblings = [key for key in known if key.split(".")[:-1] == list(path[:-1])]
     close = difflib.get_close_matches(path[-1], [key.split(".")[-1] for key in siblings], 1, 0.6)
     if close:
