@@ -16,8 +16,11 @@ from nmt.errors import TokenizerError
 from nmt.recipe import TokenizerRecipe
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
+_SPECIAL_PIECES = frozenset({"<pad>", "<unk>", "<s>", "</s>"})
 _LINE_BREAK = re.compile(r"[\n\r]")
-# SentencePiece cuts a longer training line off silently; such a line cannot teach it much
+# what never comes out as one piece: white space is written as U+2581 before symbols are looked for
+_NOT_IN_SYMBOLS = re.compile(r"[\s\0]")
+# in bytes; SentencePiece leaves a longer training line out, and says so only in its log
 _LONGEST_TRAINING_LINE = 4192
 _ERROR_LOG_LEVEL = 2
 
@@ -38,6 +41,8 @@ class Tokenizer:
         """
         self.model = model
         try:
+            if not model:  # SentencePiece would take it for no model at all
+                raise ValueError("no bytes")
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except (RuntimeError, ValueError) as error:
             raise TokenizerError(f"{name}: not a SentencePiece model, or a damaged one") from error
@@ -72,8 +77,10 @@ class Tokenizer:
             seed: Makes repeated training give the same model.
 
         Raises:
-            TokenizerError: The vocabulary size does not fit the text; names the bounds.
+            TokenizerError: The vocabulary size does not fit the text (names the bounds), or a
+                user-defined symbol cannot be one piece.
         """
+        _check_symbols(recipe.user_defined_symbols)
         sentencepiece.set_random_generator_seed(seed)
         stream = io.BytesIO()
         # SentencePiece reads a NUL as its own end of text
@@ -129,7 +136,7 @@ class Tokenizer:
         return batch
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of the ids; special ids are left out."""
+        """Return the text of the ids; padding, BOS and EOS are left out, unknown is U+2047."""
         text: str = self._processor.decode(list(token_ids))
         return text
 
@@ -141,8 +148,22 @@ class Tokenizer:
 
 def _cut(line: str) -> list[str]:
     """Return the line in parts that SentencePiece takes whole."""
-    size = _LONGEST_TRAINING_LINE // 4  # its limit is in bytes
+    size = _LONGEST_TRAINING_LINE // 4  # a character has up to four bytes
     return [line[start : start + size] for start in range(0, len(line), size)]
+
+
+def _check_symbols(symbols: Sequence[str]) -> None:
+    """Complain about a symbol that SentencePiece would refuse, or take and never use."""
+    for place, symbol in enumerate(symbols):
+        if symbol in symbols[:place]:
+            raise TokenizerError(
+                f"tokenizer.user_defined_symbols must differ, got {symbol!r} more than once"
+            )
+        if not symbol or symbol in _SPECIAL_PIECES or _NOT_IN_SYMBOLS.search(symbol):
+            raise TokenizerError(
+                "tokenizer.user_defined_symbols must be text without white space, and no special "
+                f"piece, got {symbol!r}"
+            )
 
 
 def _why_untrained(reason: str, vocab_size: int) -> str:
@@ -156,9 +177,14 @@ def _why_untrained(reason: str, vocab_size: int) -> str:
         )
     if too_low:
         return (
-            f"tokenizer.vocab_size must be > {too_low[1]} to hold the special pieces and every "
+            f"tokenizer.vocab_size must be >= {too_low[1]} to hold the special pieces and every "
             f"character of this text, got {vocab_size}; raise it or lower "
             "tokenizer.character_coverage"
+        )
+    if "insert_id(" in reason:
+        return (
+            "tokenizer.vocab_size must be >= 4 to hold the special pieces, "
+            f"got {vocab_size}; raise it"
         )
     if "sentences_.empty()" in reason or "all_chars_count" in reason:
         return "the tokenizer's training text is empty; check the training corpus"
