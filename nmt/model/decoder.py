@@ -1,8 +1,8 @@
 """Writes the target: LSTMs with the attention between the lowest and the rest.
 
-The shape is that of the second version of GNMT (after Wu et al. 2016, which feeds the context of the
-previous step to the lowest layer; here the context of the same step goes up and nothing is fed back,
-so that training runs each layer over the whole target in one call):
+The shape is that of the second version of GNMT. (Wu et al. 2016 feed the context of the previous
+step to the lowest layer; here the context of the same step goes up and nothing is fed back, so that
+training runs each layer over the whole target in one call.)
 
     h1_t = LSTM_1(y_{t-1}, h1_{t-1})
     c_t  = attention(h1_t, encoder states)

@@ -1,0 +1,299 @@
+"""What a trained model is on disk: written atomically, read safely, complete or refused.
+
+recipe.yaml          the resolved recipe        checkpoints/    for going on, and to be averaged
+versions.json        what wrote it, from what   metrics.jsonl   one line a validation
+model.safetensors    the weights                curves.png, log.txt, cleaning.json
+source.model, target.model   SentencePiece      report/, README.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from nmt import __version__
+from nmt.errors import CheckpointError, NMTError
+from nmt.model import Seq2Seq, build_model
+from nmt.recipe import Recipe, dump_recipe, load_recipe
+from nmt.tokenizer import Tokenizer
+
+FORMAT_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRun:
+    """Everything that translating needs."""
+
+    recipe: Recipe
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    model: Seq2Seq
+
+
+class RunFolder:
+    """The files of one training run; a folder that may not exist yet."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Name the folder; nothing is read or made."""
+        self.path = Path(path)
+        self.recipe_file = self.path / "recipe.yaml"
+        self.versions_file = self.path / "versions.json"
+        self.weights_file = self.path / "model.safetensors"
+        self.source_tokenizer_file = self.path / "source.model"
+        self.target_tokenizer_file = self.path / "target.model"
+        self.checkpoints = self.path / "checkpoints"
+        self.last_checkpoint = self.checkpoints / "last.ckpt"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.curves_file = self.path / "curves.png"
+        self.log_file = self.path / "log.txt"
+        self.cleaning_file = self.path / "cleaning.json"
+        self.card_file = self.path / "README.md"
+        self.report = self.path / "report"
+
+    @property
+    def is_started(self) -> bool:
+        """Whether a training run has begun here."""
+        return self.recipe_file.exists()
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the run.
+
+        Raises:
+            CheckpointError: This is no run folder.
+            RecipeError: Its recipe is damaged.
+        """
+        self._require(self.path, self.recipe_file)
+        return load_recipe(self.recipe_file)
+
+    @cached_property
+    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        """The source and the target tokenizer.
+
+        Raises:
+            CheckpointError: A file is missing.
+            TokenizerError: A file is damaged.
+        """
+        self._require(self.source_tokenizer_file, self.target_tokenizer_file)
+        return (
+            Tokenizer.load(self.source_tokenizer_file),
+            Tokenizer.load(self.target_tokenizer_file),
+        )
+
+    def make(self) -> None:
+        """Make the folder and try to write in it.
+
+        Raises:
+            NMTError: It cannot be made or written.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise NMTError(f"{self.path}: cannot write a run folder there: {reason}") from error
+
+    def remove_if_empty(self) -> None:
+        """Take back what `make` made, where nothing was written since."""
+        with contextlib.suppress(OSError):
+            self.checkpoints.rmdir()
+            self.path.rmdir()
+
+    def start(
+        self, recipe: Recipe, tokenizers: tuple[Tokenizer, Tokenizer], versions: Mapping[str, Any]
+    ) -> None:
+        """Write what a run begins with; the recipe comes last and marks the run as begun."""
+        write_atomically(self.source_tokenizer_file, tokenizers[0].model)
+        write_atomically(self.target_tokenizer_file, tokenizers[1].model)
+        write_atomically(self.versions_file, json.dumps(versions, indent=2) + "\n")
+        write_atomically(self.recipe_file, dump_recipe(recipe))
+
+    def versions(self) -> dict[str, Any]:
+        """What wrote this folder and from which data; empty where that is not recorded."""
+        try:
+            found: dict[str, Any] = json.loads(self.versions_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def build_model(self) -> Seq2Seq:
+        """Return the run's model with fresh random weights."""
+        source, target = self.tokenizers
+        return build_model(
+            self.recipe.model,
+            source_vocab_size=source.vocab_size,
+            target_vocab_size=target.vocab_size,
+            pad_id=target.pad_id,
+        )
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One entry for each validation so far; a last line cut off by a crash is left out."""
+        if not self.metrics_file.exists():
+            return []
+        entries = []
+        for line in self.metrics_file.read_text(encoding="utf-8").split("\n"):
+            with contextlib.suppress(ValueError):
+                entries.append(json.loads(line))
+        return entries
+
+    def scores(self) -> list[dict[str, Any]]:
+        """What the test set was scored with; empty where it was not yet."""
+        try:
+            found: list[dict[str, Any]] = json.loads(
+                (self.report / "scores.json").read_text(encoding="utf-8")
+            )
+        except (OSError, ValueError):
+            return []
+        return found
+
+    def _require(self, *files: Path) -> None:
+        if not self.path.is_dir():
+            raise CheckpointError(f"{self.path}: no such run folder")
+        for file in files:
+            if not file.exists():
+                raise CheckpointError(
+                    f"{self.path}: {file.name} is missing; not a whole run folder"
+                )
+
+
+def load_run(path: str | Path, *, device: torch.device | str = "cpu") -> TrainedRun:
+    """Read a trained model.
+
+    Args:
+        path: A run folder; its checkpoints are not needed.
+        device: Where the weights shall be.
+
+    Raises:
+        CheckpointError: A file is missing, damaged, of another version or of another run.
+        RecipeError, TokenizerError: That file is damaged.
+    """
+    folder = RunFolder(path)
+    recipe = folder.recipe
+    source, target = folder.tokenizers
+    folder._require(folder.weights_file)
+    weights = read_weights(folder.weights_file)
+    _check_vocabulary(folder, weights, source, target)
+    model = folder.build_model()
+    set_weights(model, weights, name=str(folder.weights_file))
+    return TrainedRun(recipe, source, target, model.to(device).eval())
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file or none: to a file beside it, to the disk, then in its place."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise NMTError(f"{path}: cannot write: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write weights as safetensors, tensors that are one in memory once."""
+    unique = _unique(weights)
+    metadata = {"format_version": FORMAT_VERSION, "nmt_version": __version__}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in unique.items()}
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights that `write_weights` wrote.
+
+    Raises:
+        CheckpointError: The file is damaged or of another version.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_version(path, metadata)
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged or not safetensors ({error})") from error
+
+
+def set_weights(model: Seq2Seq, weights: Mapping[str, Tensor], *, name: str) -> None:
+    """Put weights into a model; those that it shares between parts may be given once.
+
+    Raises:
+        CheckpointError: A weight is missing, unknown or of another shape.
+    """
+    state = model.state_dict()
+    missing = _unique(state).keys() - weights.keys()
+    unknown = weights.keys() - state.keys()
+    if missing or unknown:
+        wrong = sorted(missing | unknown)[0]
+        what = "missing" if wrong in missing else "not of this model"
+        raise CheckpointError(f"{name}: weight {wrong!r} is {what}; not of the run's recipe")
+    for key, weight in weights.items():
+        if weight.shape != state[key].shape:
+            raise CheckpointError(
+                f"{name}: weight {key!r} must have the shape {tuple(state[key].shape)}, "
+                f"got {tuple(weight.shape)}; not of the run's recipe"
+            )
+        state[key].copy_(weight)
+
+
+def average_weights(files: Sequence[Path]) -> dict[str, Tensor]:
+    """Return the mean of several files of weights of one model."""
+    total = read_weights(files[0])
+    for file in files[1:]:
+        for name, weight in read_weights(file).items():
+            total[name] += weight
+    return {name: weight / len(files) for name, weight in total.items()}
+
+
+def _unique(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights without second names of the same memory."""
+    seen: set[int] = set()
+    unique = {}
+    for name, weight in weights.items():
+        if weight.data_ptr() not in seen:
+            seen.add(weight.data_ptr())
+            unique[name] = weight
+    return unique
+
+
+def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
+    version = metadata.get("format_version")
+    if version != FORMAT_VERSION:
+        writer = metadata.get("nmt_version", "another program")
+        raise CheckpointError(
+            f"{path}: format version must be {FORMAT_VERSION}, got {version} "
+            f"(written by nmt {writer}; this is nmt {__version__})"
+        )
+
+
+def _check_vocabulary(
+    folder: RunFolder, weights: Mapping[str, Tensor], source: Tokenizer, target: Tokenizer
+) -> None:
+    """See that the tokenizers are those of the weights."""
+    target_table = weights.get("output_layer.bias")
+    source_table = weights.get("encoder.embedding.table.weight")
+    for side, table, tokenizer in (
+        ("source", source_table, source),
+        ("target", target_table, target),
+    ):
+        if table is not None and len(table) != tokenizer.vocab_size:
+            raise CheckpointError(
+                f"{folder.path}: weights have {len(table)} {side} embeddings, {side}.model has "
+                f"{tokenizer.vocab_size} pieces; these files are not of one run"
+            )

@@ -1,0 +1,5 @@
+"""From a recipe to a trained run folder. The only room that knows Lightning."""
+
+from nmt.training.run import train
+
+__all__ = ["train"]

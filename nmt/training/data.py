@@ -1,0 +1,165 @@
+"""Corpora to loaders: reads, cleans, tokenizes, and feeds batches to Lightning."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from nmt.batching import Batch, BatchDataset, LengthBuckets
+from nmt.corpus import CleaningReport, SentencePair, clean, load_pairs
+from nmt.errors import DataError
+from nmt.recipe import Recipe, TrainingRecipe
+from nmt.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Corpora:
+    """The sentence pairs of a run, the training set cleaned."""
+
+    train: list[SentencePair]
+    validation: list[SentencePair]
+    test: list[SentencePair] | None
+    cleaning: CleaningReport
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return a hash of each set's text: equal data gives an equal hash."""
+        sets = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: _fingerprint(pairs) for name, pairs in sets.items() if pairs is not None}
+
+
+def load_corpora(recipe: Recipe) -> Corpora:
+    """Read all sets of a recipe.
+
+    Raises:
+        DataError: A set cannot be read, is not parallel or is empty.
+    """
+    data = recipe.data
+    train, cleaning = clean(load_pairs(data.train, reverse=data.reverse), data.cleaning)
+    return Corpora(
+        train=train,
+        validation=load_pairs(data.validation, reverse=data.reverse),
+        test=load_pairs(data.test, reverse=data.reverse) if data.test else None,
+        cleaning=cleaning,
+    )
+
+
+def train_tokenizers(pairs: Sequence[SentencePair], recipe: Recipe) -> tuple[Tokenizer, Tokenizer]:
+    """Return a source and a target tokenizer, the same one twice where the recipe joins them.
+
+    Raises:
+        TokenizerError: The vocabulary size does not fit the text.
+    """
+    seed = recipe.training.seed
+    sources = (pair.source for pair in pairs)
+    targets = (pair.target for pair in pairs)
+    if recipe.tokenizer.joint:
+        both = (line for pair in pairs for line in (pair.source, pair.target))
+        tokenizer = Tokenizer.train(both, recipe.tokenizer, seed=seed)
+        return tokenizer, tokenizer
+    return (
+        Tokenizer.train(sources, recipe.tokenizer, seed=seed),
+        Tokenizer.train(targets, recipe.tokenizer, seed=seed),
+    )
+
+
+class TranslationData(LightningDataModule):
+    """Token ids of the training and validation sets, as loaders of batches."""
+
+    def __init__(
+        self, corpora: Corpora, tokenizers: tuple[Tokenizer, Tokenizer], recipe: TrainingRecipe
+    ) -> None:
+        """Tokenize both sets.
+
+        Raises:
+            DataError: No training pair is short enough, or no validation pair has text.
+        """
+        super().__init__()
+        self._recipe = recipe
+        self._train = _dataset(corpora.train, tokenizers, max_length=recipe.max_length)
+        self._validation = _dataset(corpora.validation, tokenizers, max_length=None)
+        self.num_too_long = len(corpora.train) - len(self._train)
+        if not len(self._train):
+            raise DataError(
+                f"training set must have pairs of at most {recipe.max_length} tokens a side "
+                "(training.max_length), got none"
+            )
+        if not len(self._validation):
+            raise DataError("validation set must have pairs with text on both sides, got none")
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of an epoch; every epoch has the same number."""
+        return len(self._buckets(self._train, epoch=0))
+
+    @property
+    def num_target_tokens(self) -> int:
+        """Real target tokens of an epoch, EOS included."""
+        return int((self._train.target.lengths + 1).sum())
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches of the trainer's current epoch."""
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        workers = self._recipe.num_workers
+        return DataLoader(
+            self._train,
+            sampler=self._buckets(self._train, epoch=epoch),
+            batch_size=None,
+            num_workers=workers,
+            # a forked child of a process with threads may hang; spawn works everywhere
+            multiprocessing_context="spawn" if workers else None,
+            pin_memory=bool(
+                self.trainer and self.trainer.accelerator.__class__.__name__ == "CUDAAccelerator"
+            ),
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches of the validation set, always in the same order."""
+        return DataLoader(
+            self._validation, sampler=self._buckets(self._validation, epoch=0), batch_size=None
+        )
+
+    def _buckets(self, dataset: BatchDataset, *, epoch: int) -> LengthBuckets:
+        return LengthBuckets(
+            dataset,
+            max_tokens=self._recipe.max_tokens,
+            max_sentences=self._recipe.max_sentences,
+            seed=self._recipe.seed,
+            epoch=epoch,
+        )
+
+
+def _dataset(
+    pairs: Sequence[SentencePair],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    *,
+    max_length: int | None,
+) -> BatchDataset:
+    """Tokenize pairs; those with an empty or too long side are left out."""
+    source, target = tokenizers
+    sources = source.encode_batch([pair.source for pair in pairs])
+    targets = target.encode_batch([pair.target for pair in pairs])
+    kept = [
+        (source_ids, target_ids)
+        for source_ids, target_ids in zip(sources, targets, strict=True)
+        if source_ids
+        and target_ids
+        and (max_length is None or max(len(source_ids), len(target_ids)) <= max_length)
+    ]
+    return BatchDataset(
+        [source_ids for source_ids, _ in kept],
+        [target_ids for _, target_ids in kept],
+        pad_id=target.pad_id,
+        bos_id=target.bos_id,
+        eos_id=target.eos_id,
+    )
+
+
+def _fingerprint(pairs: Iterable[SentencePair]) -> str:
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(f"{pair.source}\n{pair.target}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""What Lightning calls for each batch: the loss, the optimizer and what a checkpoint remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from nmt.batching import Batch
+from nmt.loss import smoothed_cross_entropy
+from nmt.model import Seq2Seq
+from nmt.recipe import TrainingRecipe
+from nmt.training.schedules import rate_factor
+
+PLATEAU_FACTOR = 0.5
+PLATEAU_PATIENCE = 1
+
+
+class TranslationModule(LightningModule):
+    """Trains a model by teacher forcing.
+
+    The gradient of an optimizer step is that of the mean loss over all its real target tokens, also
+    where several batches are added up for it.
+    """
+
+    def __init__(self, model: Seq2Seq, recipe: TrainingRecipe, *, total_steps: int) -> None:
+        """Take the model to train.
+
+        Args:
+            model: Its weights change.
+            recipe: How.
+            total_steps: Optimizer steps of the whole training.
+        """
+        super().__init__()
+        self.model = model
+        self.recipe = recipe
+        self.total_steps = total_steps
+        self._tokens_of_step: list[int] = []
+        self._validation = torch.zeros(2, dtype=torch.float64)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the batch's loss, as a mean over the tokens of the step's first batch."""
+        labels = batch.target_output_ids[batch.target_mask]  # (N,)
+        logits = self._logits(batch)
+        loss = smoothed_cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self._tokens_of_step.append(len(labels))
+        return loss / self._tokens_of_step[0]
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make the gradients' sum over batches a mean over all their tokens."""
+        tokens = self._tokens_of_step
+        # Lightning has divided each loss by the number of batches to a step
+        factor = self.recipe.gradient_accumulation * tokens[0] / sum(tokens)
+        if factor != 1:
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(factor)
+        self._tokens_of_step = []
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin a new mean."""
+        self._validation.zero_()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Add the negative log-likelihood of a batch; no smoothing."""
+        labels = batch.target_output_ids[batch.target_mask]  # (N,)
+        nll = smoothed_cross_entropy(self._logits(batch), labels, label_smoothing=0.0)
+        self._validation += torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
+
+    def on_validation_epoch_end(self) -> None:
+        """Offer the mean negative log-likelihood per target token as `loss`."""
+        total, num_tokens = self._validation.tolist()
+        self.log("loss", torch.tensor(total / num_tokens, dtype=torch.float32))
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and its schedules."""
+        optimizer = _optimizer(self.model, self.recipe)
+        factor = rate_factor(self.recipe, total_steps=self.total_steps)
+        if self.recipe.schedule != "plateau":
+            return [optimizer], [{"scheduler": LambdaLR(optimizer, factor), "interval": "step"}]
+        plateau = ReduceLROnPlateau(optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE)
+        return [optimizer], [
+            {
+                "scheduler": plateau,
+                "interval": "epoch",
+                "frequency": self.recipe.validate_every,
+                "monitor": "loss",
+            }
+        ]
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Take a step; the plateau schedule's warm-up is done here, by hand."""
+        optimizer = args[2]
+        if self.recipe.schedule == "plateau" and self.global_step < self.recipe.warmup_steps:
+            factor = (self.global_step + 1) / self.recipe.warmup_steps
+            for group in optimizer.param_groups:
+                group["lr"] = self.recipe.learning_rate * factor
+        super().optimizer_step(*args, **kwargs)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the random states, as tensors."""
+        checkpoint["random_states"] = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            checkpoint["random_states"]["cuda"] = torch.cuda.get_rng_state_all()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the random states of the checkpoint."""
+        self._random_states = checkpoint["random_states"]
+
+    def on_train_start(self) -> None:
+        """Set the random states after all else is set up, so that nothing draws in between."""
+        states = self.__dict__.pop("_random_states", None)
+        if states is not None:
+            torch.set_rng_state(states["cpu"].cpu())
+            if torch.cuda.is_available() and "cuda" in states:
+                torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+
+    def _logits(self, batch: Batch) -> Tensor:
+        logits: Tensor = self.model(
+            batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
+        )
+        return logits
+
+
+def _optimizer(model: Seq2Seq, recipe: TrainingRecipe) -> torch.optim.Optimizer:
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    fused = next(model.parameters()).device.type in {"cpu", "cuda"}
+    return kind(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        betas=recipe.adam_betas,
+        weight_decay=recipe.weight_decay,
+        fused=fused,
+    )

@@ -1,0 +1,101 @@
+"""The progress bar: loss, speed and time left, on stderr; and the running training loss."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nmt.batching import Batch
+
+# reading a loss off a GPU waits for it, so it is done this rarely
+_BATCHES_BETWEEN_READINGS = 10
+
+
+class ProgressBar(Callback):
+    """Shows a bar for all epochs where stderr is a terminal, and logs `train_loss` in any case."""
+
+    def __init__(self) -> None:
+        """Start with nothing counted."""
+        self._progress: Progress | None = None
+        self._losses: list[torch.Tensor] = []
+        self._num_tokens = 0
+        self._started = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            return
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
+        done = int(trainer.num_training_batches) * trainer.current_epoch
+        self._task = self._progress.add_task("training", total=total, completed=done)
+        self._progress.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a new mean."""
+        self._losses = []
+        self._num_tokens = 0
+        self._started = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Move the bar on."""
+        self._losses.append(outputs["loss"].detach())
+        if self._progress is None:
+            return
+        self._num_tokens += int(batch.target_mask.sum())
+        self._progress.advance(self._task)
+        if batch_idx % _BATCHES_BETWEEN_READINGS == 0:
+            speed = self._num_tokens / (time.monotonic() - self._started)
+            self._progress.update(
+                self._task,
+                description=(
+                    f"epoch {trainer.current_epoch + 1}, loss {self._mean_loss():.3f}, "
+                    f"{speed:,.0f} tokens/s"
+                ),
+            )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the epoch."""
+        self._losses = []
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Hand over the epoch's mean training loss before it is written down."""
+        if self._losses:
+            trainer.callback_metrics["train_loss"] = torch.tensor(self._mean_loss())
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the bar away."""
+        self._stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Take the bar away before the complaint is printed."""
+        self._stop()
+
+    def _mean_loss(self) -> float:
+        return torch.stack(self._losses).mean().item()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

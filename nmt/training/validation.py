@@ -1,0 +1,181 @@
+"""What happens at each validation: translate, score, keep the best weights, stop in time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from nmt.corpus import SentencePair
+from nmt.evaluation import Score, compute_scores
+from nmt.recipe import Recipe
+from nmt.run_folder import RunFolder, write_atomically, write_weights
+from nmt.training.curves import draw_curves
+from nmt.training.module import TranslationModule
+
+_log = logging.getLogger(__name__)
+
+_NUM_SAMPLES = 3
+Translate = Callable[[Sequence[str]], list[str]]
+
+
+class Validation(Callback):
+    """Measures the model on the validation set by the same way that users translate.
+
+    Keeps the weights of the best validations in `checkpoints/`, as many as are to be averaged, and
+    one line a validation in `metrics.jsonl`.
+    """
+
+    def __init__(
+        self, folder: RunFolder, recipe: Recipe, pairs: Sequence[SentencePair], translate: Translate
+    ) -> None:
+        """Take what to measure on.
+
+        Args:
+            folder: Where to write.
+            recipe: Says what is measured and what is best.
+            pairs: The validation set.
+            translate: Translates lines with the model that is in training.
+        """
+        self._folder = folder
+        self._recipe = recipe
+        self._pairs = _spread(pairs, recipe.training.validation_sentences)
+        self._translate = translate
+        self._num_kept = recipe.training.average_checkpoints or 1
+        # (merit, epoch) of the weights kept, best first; merit: the higher the better
+        self.best: list[tuple[float, int]] = []
+        self.since_gain = 0
+        self._started = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget what was measured after the checkpoint that this run goes on from."""
+        kept = [
+            entry for entry in self._folder.metrics() if entry["epoch"] <= trainer.current_epoch
+        ]
+        _write_lines(self._folder.metrics_file, kept)
+        seconds = kept[-1]["seconds"] if kept else 0.0
+        self._started = time.monotonic() - seconds
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Translate, score, write down, and keep the weights if they are among the best."""
+        assert isinstance(pl_module, TranslationModule)
+        epoch = trainer.current_epoch + 1
+        hypotheses = self._translate([pair.source for pair in self._pairs])
+        loss = float(trainer.callback_metrics["loss"])
+        scores = self._score(hypotheses)
+        entry = self._entry(trainer, epoch, loss, scores)
+        entry["samples"] = [
+            {"source": pair.source, "reference": pair.target, "hypothesis": hypothesis}
+            for pair, hypothesis in list(zip(self._pairs, hypotheses, strict=True))[:_NUM_SAMPLES]
+        ]
+        entries = [*self._folder.metrics(), entry]
+        _write_lines(self._folder.metrics_file, entries)
+        draw_curves(entries, self._folder.curves_file)
+        self._report(entry, scores)
+        self._keep(_merit(self._recipe.training.checkpoint_metric, loss, scores), epoch, pl_module)
+        patience = self._recipe.training.patience
+        if patience is not None and self.since_gain >= patience:
+            _log.info("stopped early: no gain in %d validations", self.since_gain)
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save everything that going on from here needs."""
+        path = self._folder.last_checkpoint
+        temporary = path.with_name(".last.ckpt.part")
+        trainer.save_checkpoint(temporary)
+        temporary.replace(path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the next start must know."""
+        return {"best": [list(entry) for entry in self.best], "since_gain": self.since_gain}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what an earlier start knew."""
+        self.best = [(float(merit), int(epoch)) for merit, epoch in state_dict["best"]]
+        self.since_gain = int(state_dict["since_gain"])
+
+    def best_files(self) -> list[Path]:
+        """Return the files of the weights kept, best first."""
+        return [self._weights_file(epoch) for _, epoch in self.best]
+
+    def _score(self, hypotheses: Sequence[str]) -> list[Score]:
+        return compute_scores(
+            hypotheses,
+            [pair.target for pair in self._pairs],
+            metrics=("BLEU", "chrF2"),
+            target_lang=self._recipe.data.direction[1],
+            bleu_tokenizer=self._recipe.evaluation.bleu_tokenizer,
+        )
+
+    def _entry(
+        self, trainer: Trainer, epoch: int, loss: float, scores: Sequence[Score]
+    ) -> dict[str, Any]:
+        train_loss = trainer.callback_metrics.get("train_loss")
+        entry: dict[str, Any] = {
+            "epoch": epoch,
+            "step": trainer.global_step,
+            "seconds": round(time.monotonic() - self._started, 1),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "train_loss": None if train_loss is None else float(train_loss),
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 700.0)),
+            "num_sentences": len(self._pairs),
+        }
+        for score in scores:
+            entry[score.name] = score.value
+        return entry | {"signatures": {score.name: score.signature for score in scores}}
+
+    def _report(self, entry: dict[str, Any], scores: Sequence[Score]) -> None:
+        shown = ", ".join(f"{score.name} {score.value:.2f} ({score.signature})" for score in scores)
+        _log.info(
+            "epoch %d, step %d: loss %.4f, perplexity %.2f, %s on %d sentences",
+            entry["epoch"],
+            entry["step"],
+            entry["loss"],
+            entry["perplexity"],
+            shown,
+            entry["num_sentences"],
+        )
+        for sample in entry["samples"]:
+            _log.info("  source      %s", sample["source"])
+            _log.info("  reference   %s", sample["reference"])
+            _log.info("  hypothesis  %s", sample["hypothesis"])
+
+    def _keep(self, merit: float, epoch: int, module: TranslationModule) -> None:
+        gained = not self.best or merit > self.best[0][0]
+        self.since_gain = 0 if gained else self.since_gain + 1
+        if len(self.best) == self._num_kept and merit <= self.best[-1][0]:
+            return
+        write_weights(self._weights_file(epoch), module.model.state_dict())
+        # of equal merit the earlier stands first
+        ranked = sorted([*self.best, (merit, epoch)], key=lambda entry: (-entry[0], entry[1]))
+        self.best = ranked[: self._num_kept]
+        for _, dropped in ranked[self._num_kept :]:
+            self._weights_file(dropped).unlink(missing_ok=True)
+
+    def _weights_file(self, epoch: int) -> Path:
+        return self._folder.checkpoints / f"epoch-{epoch:03}.safetensors"
+
+
+def _merit(metric: str, loss: float, scores: Sequence[Score]) -> float:
+    if metric == "loss":
+        return -loss
+    return next(score.value for score in scores if score.name == metric)
+
+
+def _spread(pairs: Sequence[SentencePair], count: int | None) -> list[SentencePair]:
+    """Return `count` pairs at even distances, or all."""
+    if count is None or count >= len(pairs):
+        return list(pairs)
+    return [pairs[place * len(pairs) // count] for place in range(count)]
+
+
+def _write_lines(path: Path, entries: Sequence[dict[str, Any]]) -> None:
+    lines = (json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
+    write_atomically(path, "".join(lines))
