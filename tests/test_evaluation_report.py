@@ -1,11 +1,12 @@
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from nmt.errors import DataError
+from nmt.errors import DataError, NMTError
 from nmt.evaluation import Evaluation, Score, make_report_folder, write_report
 
 SCORES = [
@@ -149,12 +150,11 @@ def test_a_file_that_cannot_be_finished_leaves_the_earlier_one(
     write_report(tmp_path, EVALUATION)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def fill_the_disk(path: Path, text: str, **options: str) -> None:
-        path.write_bytes(text[:3].encode(options["encoding"]))
-        raise OSError(28, "No space left on device")
+    def fill_the_disk(file_descriptor: int) -> None:
+        raise OSError(28, "No space left on device", file_descriptor)
 
-    monkeypatch.setattr(Path, "write_text", fill_the_disk)
-    with pytest.raises(OSError, match="No space left on device"):
+    monkeypatch.setattr(os, "fsync", fill_the_disk)
+    with pytest.raises(NMTError, match=r"hypotheses\.txt: cannot write: No space left on device$"):
         write_report(tmp_path, EVALUATION)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

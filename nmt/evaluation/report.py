@@ -4,38 +4,17 @@ Knows texts and their scores; which model wrote the translations is only a name 
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from nmt.errors import DataError
-from nmt.evaluation.scores import Score
+from nmt.evaluation.evaluation import Evaluation
 from nmt.evaluation.suspicions import find_suspicions
+from nmt.run_folder import write_atomically
 
 _NUM_SAMPLES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One model's translations of one test set, and what they scored.
-
-    Args:
-        model: Name of the model as the reader knows it, such as its run folder.
-        test_set: Name of the test set.
-        sources: The lines that were translated.
-        references: What people wrote for them.
-        hypotheses: What the model wrote for them, each in one line.
-        scores: Scores of the hypotheses against the references.
-    """
-
-    model: str
-    test_set: str
-    sources: Sequence[str]
-    references: Sequence[str]
-    hypotheses: Sequence[str]
-    scores: Sequence[Score]
 
 
 def make_report_folder(folder: Path) -> None:
@@ -66,7 +45,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
         evaluation: What to report.
 
     Raises:
-        DataError: Nothing can be written there.
+        NMTError: Nothing can be written there, or the disk is full.
         ValueError: A hypothesis is not one line, or the texts are not of equal number.
     """
     hypotheses = _join_lines(evaluation.hypotheses)
@@ -74,9 +53,9 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
     scores = json.dumps([asdict(score) for score in evaluation.scores], indent=2) + "\n"
 
     make_report_folder(folder)
-    _write_whole(folder / "hypotheses.txt", hypotheses)
-    _write_whole(folder / "report.md", page)
-    _write_whole(folder / "scores.json", scores)
+    write_atomically(folder / "hypotheses.txt", hypotheses)
+    write_atomically(folder / "report.md", page)
+    write_atomically(folder / "scores.json", scores)
 
 
 def _join_lines(hypotheses: Sequence[str]) -> str:
@@ -129,12 +108,3 @@ def _escape_cell(text: str) -> str:
 
 def _on_one_line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
