@@ -291,6 +291,16 @@ class Recipe(Section):
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @model_validator(mode="after")
+    def _dot_attention_fits(self) -> Self:
+        states, decoder = 2 * self.model.encoder.hidden_size, self.model.decoder.hidden_size
+        if self.model.attention.kind == "dot" and states != decoder:
+            raise ValueError(
+                "model.attention.kind 'dot' needs model.decoder.hidden_size to be twice "
+                f"model.encoder.hidden_size, got {decoder} and {states // 2}; use 'general'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shared_weights_fit(self) -> Self:
         if self.model.tied_embeddings == "all" and not self.tokenizer.joint:
             raise ValueError(

@@ -106,6 +106,13 @@ class RunFolder:
             reason = error.strerror or str(error)
             raise NMTError(f"{self.path}: cannot write a run folder there: {reason}") from error
 
+    def holds_other_files(self) -> bool:
+        """Tell whether anything is here that no run has written; a start cut off leaves a few."""
+        ours = {file.name for file in vars(self).values() if isinstance(file, Path)}
+        return self.path.is_dir() and any(
+            file.name not in ours and file.suffix != ".part" for file in self.path.iterdir()
+        )
+
     def remove_if_empty(self) -> None:
         """Take back what `make` made, where nothing was written since."""
         with contextlib.suppress(OSError):

@@ -14,6 +14,7 @@ from nmt.corpus import CleaningReport, SentencePair, clean, load_pairs
 from nmt.errors import DataError
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.tokenizer import Tokenizer
+from nmt.translator import choose_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,7 @@ class TranslationData(LightningDataModule):
             num_workers=workers,
             # a forked child of a process with threads may hang; spawn works everywhere
             multiprocessing_context="spawn" if workers else None,
-            pin_memory=bool(
-                self.trainer and self.trainer.accelerator.__class__.__name__ == "CUDAAccelerator"
-            ),
+            pin_memory=choose_device(self._recipe.device) == "cuda",
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:

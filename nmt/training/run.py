@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import logging
-import math
 import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lightning
 import torch
-from lightning import Callback, Trainer
 
 from nmt import __version__
 from nmt.corpus import describe_set
-from nmt.engine import ModelEngine
 from nmt.errors import CheckpointError, RecipeError
-from nmt.evaluation import Evaluation, check_metrics, compute_scores, write_report
+from nmt.evaluation import check_metrics, evaluate, write_report
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe, differences
-from nmt.run_folder import (
-    RunFolder,
-    average_weights,
-    load_run,
-    write_atomically,
-    write_weights,
-)
+from nmt.run_folder import RunFolder, load_run, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
-from nmt.training.module import TranslationModule
-from nmt.training.progress import ProgressBar
-from nmt.training.validation import Validation
-from nmt.translator import Translator
+from nmt.training.fit import fit, translator_of
+from nmt.translator import choose_device
 
-_log = logging.getLogger("nmt.training")
-
-_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+_log = logging.getLogger(__name__)
 
 
 def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
@@ -78,7 +64,7 @@ def is_finished(folder: RunFolder) -> bool:
 
 def _check(recipe: Recipe, folder: RunFolder) -> None:
     """Find out before the work what would stop it later."""
-    device = _device(recipe)
+    device = choose_device(recipe.training.device)
     if recipe.training.precision == "fp16" and device != "cuda":
         raise RecipeError(
             f"training.precision 'fp16' needs a CUDA device, got {device!r}; use fp32"
@@ -95,9 +81,9 @@ def _check(recipe: Recipe, folder: RunFolder) -> None:
                 f"{folder.path} holds a run of another recipe ({'; '.join(changes)}); "
                 "choose another --run-dir, or delete it"
             )
-    elif folder.path.is_dir() and any(folder.path.iterdir()):
+    elif folder.holds_other_files():
         raise CheckpointError(
-            f"{folder.path} is not empty and holds no run; choose another --run-dir"
+            f"{folder.path} holds files that are not of a run; choose another --run-dir"
         )
 
 
@@ -142,101 +128,25 @@ def _train(
     model = folder.build_model()
     _log.info("%d weights, %d batches an epoch", _num_weights(model), data.num_batches)
     if not folder.weights_file.exists():
-        weights_from = _fit(recipe, folder, corpora, data, model)
-        _log.info("translating with %s", weights_from)
+        fit(recipe, folder, model, data, corpora.validation)
     _evaluate(recipe, folder, corpora, model)
-
-
-def _fit(
-    recipe: Recipe, folder: RunFolder, corpora: Corpora, data: TranslationData, model: Seq2Seq
-) -> str:
-    """Train, write the weights to translate with, and return how they were chosen."""
-    training = recipe.training
-    steps = math.ceil(data.num_batches / training.gradient_accumulation)
-    total_steps = steps * training.max_epochs
-    if training.schedule == "cosine" and training.warmup_steps >= total_steps:
-        raise RecipeError(
-            f"training.warmup_steps must be < {total_steps}, the steps of {training.max_epochs} "
-            f"epochs, got {training.warmup_steps}"
-        )
-    translator = _translator(recipe, folder.tokenizers, model)
-    validation = Validation(folder, recipe, corpora.validation, translator.translate)
-    trainer = _trainer(recipe, folder, [ProgressBar(), validation])
-    last = folder.last_checkpoint if folder.last_checkpoint.exists() else None
-    if last is not None:
-        _log.info("going on from %s", last)
-    trainer.fit(
-        TranslationModule(model, training, total_steps=total_steps),
-        datamodule=data,
-        ckpt_path=last,
-        weights_only=True,
-    )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    files = validation.best_files()
-    write_weights(folder.weights_file, average_weights(files))
-    names = ", ".join(file.stem for file in files)
-    best = f"best by validation {training.checkpoint_metric}"
-    return f"{names} ({best})" if len(files) == 1 else f"the mean of {names} ({best})"
-
-
-def _trainer(recipe: Recipe, folder: RunFolder, callbacks: list[Callback]) -> Trainer:
-    training = recipe.training
-    logger: Any = False
-    if training.tensorboard:
-        from lightning.pytorch.loggers import TensorBoardLogger
-
-        try:
-            logger = TensorBoardLogger(folder.path, name="tensorboard", version="")
-        except ModuleNotFoundError as error:
-            raise RecipeError(
-                "training.tensorboard needs the package tensorboard; pip install tensorboard"
-            ) from error
-    return Trainer(
-        accelerator=_device(recipe),
-        devices=1,
-        precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
-        max_epochs=training.max_epochs,
-        gradient_clip_val=training.max_grad_norm,
-        accumulate_grad_batches=training.gradient_accumulation,
-        check_val_every_n_epoch=training.validate_every,
-        num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=1,
-        callbacks=callbacks,
-        logger=logger,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=folder.path,
-    )
 
 
 def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Seq) -> None:
     """Score the test set by way of the files that users get, and write report and card."""
-    run = load_run(folder.path, device=_device(recipe))
+    run = load_run(folder.path, device=choose_device(recipe.training.device))
     if corpora.test is not None and recipe.data.test is not None:
-        translator = _translator(recipe, (run.source_tokenizer, run.target_tokenizer), run.model)
         _log.info("translating the test set, %d sentences", len(corpora.test))
-        hypotheses = translator.translate([pair.source for pair in corpora.test])
-        references = [pair.target for pair in corpora.test]
-        scores = compute_scores(
-            hypotheses,
-            references,
-            metrics=recipe.evaluation.metrics,
-            target_lang=recipe.data.direction[1],
-            bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
-        )
-        evaluation = Evaluation(
+        translator = translator_of(run.model, folder, recipe)
+        evaluation = evaluate(
+            translator.translate([pair.source for pair in corpora.test]),
+            corpora.test,
+            recipe,
             model=str(folder.path),
             test_set=describe_set(recipe.data.test),
-            sources=[pair.source for pair in corpora.test],
-            references=references,
-            hypotheses=hypotheses,
-            scores=scores,
         )
         write_report(folder.report, evaluation)
-        for score in scores:
+        for score in evaluation.scores:
             _log.info("test: %s", score)
     _write_card(recipe, folder, corpora, model)
 
@@ -260,38 +170,6 @@ def _write_card(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2
     )
     write_atomically(folder.card_file, card)
     _log.info("done: %s", folder.path)
-
-
-def _translator(
-    recipe: Recipe, tokenizers: tuple[Tokenizer, Tokenizer], model: Seq2Seq
-) -> Translator:
-    decoding = recipe.decoding
-    return Translator(
-        *tokenizers,
-        ModelEngine(model),
-        beam_size=decoding.beam_size,
-        length_penalty=decoding.length_penalty,
-        max_length_ratio=decoding.max_length_ratio,
-        max_target_length=decoding.max_target_length,
-        max_source_length=decoding.max_source_length,
-        batch_size=decoding.batch_size,
-    )
-
-
-def _device(recipe: Recipe) -> str:
-    """Return the device's name, the fastest there is for `auto`."""
-    wanted = recipe.training.device
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if wanted == "auto":
-        return next(device for device, there in available.items() if there)
-    if not available[wanted]:
-        there = ", ".join(device for device, is_there in available.items() if is_there)
-        raise RecipeError(f"training.device {wanted!r} is not available here; there is {there}")
-    return wanted
 
 
 def _num_weights(model: Seq2Seq) -> int:
