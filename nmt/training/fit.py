@@ -1,0 +1,138 @@
+"""The training loop itself: Lightning's trainer, set up from a recipe and kept quiet."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import warnings
+from typing import Any
+
+from lightning import Callback, Trainer
+
+from nmt.corpus import SentencePair
+from nmt.engine import ModelEngine
+from nmt.errors import RecipeError
+from nmt.model import Seq2Seq
+from nmt.recipe import Recipe
+from nmt.run_folder import RunFolder, average_weights, write_weights
+from nmt.training.data import TranslationData
+from nmt.training.module import TranslationModule
+from nmt.training.progress import ProgressBar
+from nmt.training.validation import Validation
+from nmt.translator import Translator, choose_device
+
+_log = logging.getLogger(__name__)
+
+_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def fit(
+    recipe: Recipe,
+    folder: RunFolder,
+    model: Seq2Seq,
+    data: TranslationData,
+    validation_pairs: list[SentencePair],
+) -> None:
+    """Train a model, from the last checkpoint where there is one, and write its weights.
+
+    Args:
+        recipe: How.
+        folder: Where checkpoints and weights go.
+        model: What to train; its weights change.
+        data: Batches to train and validate on.
+        validation_pairs: The validation set as text.
+
+    Raises:
+        RecipeError: The schedule does not fit the number of steps.
+        KeyboardInterrupt: Ctrl-C; the last checkpoint stays.
+    """
+    training = recipe.training
+    total_steps = math.ceil(data.num_batches / training.gradient_accumulation) * training.max_epochs
+    if training.schedule == "cosine" and training.warmup_steps >= total_steps:
+        raise RecipeError(
+            f"training.warmup_steps must be < {total_steps}, the steps of {training.max_epochs} "
+            f"epochs, got {training.warmup_steps}"
+        )
+    translator = translator_of(model, folder, recipe)
+    validation = Validation(folder, recipe, validation_pairs, translator.translate)
+    trainer = _trainer(recipe, folder, [ProgressBar(), validation])
+    module = TranslationModule(model, training, total_steps=total_steps)
+    last = folder.last_checkpoint if folder.last_checkpoint.exists() else None
+    if last is not None:
+        _log.info("going on from %s", last)
+    _run(trainer, module, data, None if last is None else str(last))
+    files = validation.best_files()
+    write_weights(folder.weights_file, average_weights(files))
+    names = ", ".join(file.stem for file in files)
+    mean = "the mean of " if len(files) > 1 else ""
+    _log.info("translating with %s%s, by %s", mean, names, training.checkpoint_metric)
+
+
+def translator_of(model: Seq2Seq, folder: RunFolder, recipe: Recipe) -> Translator:
+    """Return a translator around a model in memory, as users get it from a run folder."""
+    decoding = recipe.decoding
+    return Translator(
+        *folder.tokenizers,
+        ModelEngine(model),
+        beam_size=decoding.beam_size,
+        length_penalty=decoding.length_penalty,
+        max_length_ratio=decoding.max_length_ratio,
+        max_target_length=decoding.max_target_length,
+        max_source_length=decoding.max_source_length,
+        batch_size=decoding.batch_size,
+    )
+
+
+def _trainer(recipe: Recipe, folder: RunFolder, callbacks: list[Callback]) -> Trainer:
+    training = recipe.training
+    return Trainer(
+        accelerator=choose_device(training.device),
+        devices=1,
+        precision=_PRECISIONS[training.precision],  # type: ignore[arg-type]
+        max_epochs=training.max_epochs,
+        gradient_clip_val=training.max_grad_norm,
+        accumulate_grad_batches=training.gradient_accumulation,
+        check_val_every_n_epoch=training.validate_every,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        callbacks=callbacks,
+        logger=_logger(recipe, folder),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=folder.path,
+    )
+
+
+def _logger(recipe: Recipe, folder: RunFolder) -> Any:
+    if not recipe.training.tensorboard:
+        return False
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(folder.path, name="tensorboard", version="")
+    except ModuleNotFoundError as error:
+        raise RecipeError(
+            "training.tensorboard needs the package tensorboard; pip install tensorboard"
+        ) from error
+
+
+def _run(
+    trainer: Trainer, module: TranslationModule, data: TranslationData, checkpoint: str | None
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with warnings.catch_warnings():
+        # true of Lightning's own code, and nothing that a user could change
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*does not have many workers")
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as error:
+            # Lightning turns Ctrl-C into an exit of its own
+            if trainer.interrupted:
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            signal.signal(signal.SIGINT, handler)
