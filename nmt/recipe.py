@@ -310,6 +310,31 @@ class Recipe(Section):
         return self
 
 
+def find_recipe(name: str | Path) -> Path:
+    """Return the path of a recipe: the file of that name, or the one that comes with nmt.
+
+    Raises:
+        RecipeError: There is neither.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    shipped = {file.stem: file for file in sorted(_shipped_recipes().rglob("*.yaml"))}
+    if str(name) in shipped:
+        return shipped[str(name)]
+    raise RecipeError(
+        f"{path}: no such recipe; give a YAML file, or one that comes with nmt: "
+        f"{', '.join(shipped)}"
+    )
+
+
+def _shipped_recipes() -> Path:
+    """Return the folder of recipes: within an installed package, beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "_share" / "recipes"
+    return installed if installed.is_dir() else package.parent / "recipes"
+
+
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file and apply overrides to it.
 

@@ -7,7 +7,13 @@ import typer
 
 
 def train_command(
-    recipe: Annotated[Path, typer.Argument(help="A recipe: one YAML file.", show_default=False)],
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            help="A recipe: a YAML file, or the name of one that comes with nmt.",
+            show_default=False,
+        ),
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
@@ -26,9 +32,9 @@ def train_command(
     ] = False,
 ) -> None:
     """Train a translator; the same command again goes on where it was."""
-    from nmt.recipe import dump_recipe, load_recipe
+    from nmt.recipe import dump_recipe, find_recipe, load_recipe
 
-    resolved = load_recipe(recipe, overrides or [])
+    resolved = load_recipe(find_recipe(recipe), overrides or [])
     if print_recipe:
         print(dump_recipe(resolved), end="")
         return
