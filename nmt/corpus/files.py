@@ -34,7 +34,7 @@ def read_lines(path: str | Path) -> list[str]:
     try:
         with _open(path) as file:
             return [
-                _decode(raw, path, number)
+                decode_line(raw, path, number)
                 for number, raw in enumerate(file, start=1)
                 if (number, raw) != (1, BOM_UTF8)  # a file of nothing but the mark has no line
             ]
@@ -47,20 +47,30 @@ def read_lines(path: str | Path) -> list[str]:
         raise DataError(f"{path}: cannot be read ({reason.lower()})") from error
 
 
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast("BinaryIO", gzip.open(path, "rb"))
-    return path.open("rb")
+def decode_line(raw: bytes, name: str | Path, number: int) -> str:
+    """Read one line of UTF-8, see `read_lines`.
 
+    Args:
+        raw: The line, with its line end if it has one.
+        name: What the complaint calls the file.
+        number: Which line of the file it is, counted from 1.
 
-def _decode(raw: bytes, path: Path, number: int) -> str:
+    Raises:
+        DataError: The line is not UTF-8.
+    """
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: line {number}, byte {error.start + 1}: not valid UTF-8 "
+            f"{name}: line {number}, byte {error.start + 1}: not valid UTF-8 "
             f"(byte {raw[error.start]:#04x}); save the file as UTF-8"
         ) from error
     if number == 1:
         line = line.removeprefix("\ufeff")  # the byte order mark
     return line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return path.open("rb")
