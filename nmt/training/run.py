@@ -47,7 +47,7 @@ def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
         torch.set_num_threads(recipe.training.threads)
     folder.make()
     try:
-        with _logging_to(logging.StreamHandler(sys.stderr)):
+        with _logging_to(_StderrHandler()):
             corpora = load_corpora(recipe)
             tokenizers = _start(recipe, folder, corpora)
             with _logging_to(_file_handler(folder.log_file)):
@@ -174,6 +174,13 @@ def _write_card(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2
 
 def _num_weights(model: Seq2Seq) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what stderr is at the time: a progress bar puts itself in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{self.format(record)}\n")
 
 
 def _file_handler(path: Path) -> logging.Handler:

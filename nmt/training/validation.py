@@ -76,6 +76,8 @@ class Validation(Callback):
         ]
         entries = [*self._folder.metrics(), entry]
         _write_lines(self._folder.metrics_file, entries)
+        for logger in trainer.loggers:
+            logger.log_metrics(_numbers(entry), step=trainer.global_step)
         draw_curves(entries, self._folder.curves_file)
         self._report(entry, scores)
         self._keep(_merit(self._recipe.training.checkpoint_metric, loss, scores), epoch, pl_module)
@@ -174,6 +176,10 @@ def _spread(pairs: Sequence[SentencePair], count: int | None) -> list[SentencePa
     if count is None or count >= len(pairs):
         return list(pairs)
     return [pairs[place * len(pairs) // count] for place in range(count)]
+
+
+def _numbers(entry: dict[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in entry.items() if isinstance(value, int | float)}
 
 
 def _write_lines(path: Path, entries: Sequence[dict[str, Any]]) -> None:
