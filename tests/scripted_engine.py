@@ -64,7 +64,6 @@ class ScriptedEngine:
         self.num_rows.append(len(token_ids))
         self.encoder_outputs.append(encoder_output)
         targets = torch.cat([state.hidden[0], token_ids.unsqueeze(1)], dim=1)  # (N, T+1)
-        assert torch.all(targets[:, 0] == BOS)
         sources = [
             tuple(ids[mask].tolist())
             for ids, mask in zip(encoder_output.states, encoder_output.mask, strict=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.options import BatchSize, BeamSize, Device, DeviceOption, Model, Threads
 from nmt.cli.streams import open_input, open_output, read_windows, write_lines
 from nmt.errors import NMTError
 
@@ -15,22 +16,16 @@ if TYPE_CHECKING:
     from nmt.translator import Translation
 
 
-_Model = Annotated[Path, typer.Option(metavar="RUN", help="A run folder.", show_default=False)]
 _Input = Annotated[
     Path | None,
-    typer.Option(
-        "--input", metavar="FILE", help="What to translate, one sentence a line. By default stdin."
-    ),
+    typer.Option("--input", metavar="FILE", help="One sentence a line. By default stdin."),
 ]
 _Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="By default stdout.")
 ]
-_BeamSize = Annotated[
-    int | None, typer.Option(min=1, help="By default what the recipe says; 1 is greedy search.")
-]
 _LengthPenalty = Annotated[
     float | None,
-    typer.Option(min=0, help="By default what the recipe says; the more, the longer the output."),
+    typer.Option(min=0, help="Favours long output; 0 is none. By default as in the recipe."),
 ]
 _NBest = Annotated[
     int | None,
@@ -41,20 +36,18 @@ _NBest = Annotated[
         "||| SCORE. INDEX counts the input's lines from 0.",
     ),
 ]
-_BatchSize = Annotated[int | None, typer.Option(min=1, help="Sentences translated at once.")]
-_Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads to use.")]
 
 
 def translate_command(
-    model: _Model,
+    model: Model,
     input_file: _Input = None,
     output_file: _Output = None,
-    beam_size: _BeamSize = None,
+    beam_size: BeamSize = None,
     length_penalty: _LengthPenalty = None,
     n_best: _NBest = None,
-    batch_size: _BatchSize = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    threads: _Threads = None,
+    batch_size: BatchSize = None,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
 ) -> None:
     """Translate text: one line for each line, in order, blank for blank."""
     if length_penalty is not None and not math.isfinite(length_penalty):

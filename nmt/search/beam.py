@@ -16,7 +16,7 @@ from nmt.search.options import SearchOptions
 class _Beams:
     """The N sentences under search, W beams each: one at first, `beam_size` as soon as can be.
 
-    Args:
+    Attributes:
         sentences: Their places in the batch, (N,), int64.
         max_lengths: How many tokens their hypotheses may have, (N,), int64.
         finished: Scores of their hypotheses so far, best first, then minus infinity, (N, K).
@@ -41,7 +41,7 @@ class _Beams:
 class _Candidates:
     """The ways to go on that were kept, best first, W of them for each of the N sentences.
 
-    Args:
+    Attributes:
         origins: The row of the beams that each grew from, (N, W), int64.
         token_ids: What it puts behind, (N, W), int64.
         log_probs: Its log-probability, minus infinity where there was nothing to keep, (N, W).

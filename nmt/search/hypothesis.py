@@ -11,7 +11,7 @@ from torch import Tensor
 class Hypothesis:
     """One finished translation of one sentence, in tokens.
 
-    Args:
+    Attributes:
         token_ids: The target tokens, without BOS and without EOS.
         log_prob: Natural log-probability of the tokens and of EOS after them.
         score: What hypotheses are ranked by: `log_prob` after the length penalty.
@@ -29,7 +29,7 @@ class Hypothesis:
 class Step:
     """The candidates that a search kept at one target position, R of them.
 
-    Args:
+    Attributes:
         sentences: The sentence of the batch that each belongs to, (R,), int64. Candidates of one
             sentence stand together, best first.
         parents: The row of the step before that each grew from, (R,), int64; without meaning at the

@@ -13,7 +13,7 @@ EXTRA_LENGTH = 10
 class SearchOptions:
     """How to search for the best translations.
 
-    Args:
+    Attributes:
         beam_size: Partial hypotheses kept for each sentence, at least 1.
         num_hypotheses: Hypotheses returned for each sentence, from 1 to `beam_size`.
         length_penalty: α of Wu et al. 2016, at least 0; the score of a hypothesis is its

@@ -1,0 +1,310 @@
+"""Text in, text out: as many lines as came, in their order, whatever is in them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, product
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scripted_engine import Ids, ScriptedEngine
+from torch import Tensor
+
+from nmt.engine import Engine
+from nmt.errors import NMTError
+from nmt.model import DecoderState, EncoderOutput
+from nmt.recipe import TokenizerRecipe
+from nmt.tokenizer import Tokenizer
+from nmt.translator import Translator, choose_device, cut_points
+
+SENTENCES = ["A man rides a horse.", "Two dogs run fast, said he.", "The cat sat on the mat!"]
+TOKENIZER = Tokenizer.train(SENTENCES, TokenizerRecipe(vocab_size=285))
+LINE_BREAK_ID = TOKENIZER.line_break_ids[0]
+
+
+class CopyEngine:
+    """Says what it hears, and next to it, less loudly, a few tokens that are never the same twice.
+
+    `lengths` notes the source lengths of each batch, EOS included.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.lengths: list[list[int]] = []
+
+    def encode(
+        self, source_ids: Tensor, source_lengths: Tensor
+    ) -> tuple[EncoderOutput, DecoderState]:
+        self.lengths.append(source_lengths.tolist())
+        mask = torch.arange(source_ids.size(1)) < source_lengths.unsqueeze(1)
+        place = torch.zeros(1, len(source_ids), 1, dtype=torch.long)
+        return EncoderOutput(source_ids, source_ids, mask), DecoderState(place, place)
+
+    def step(
+        self, token_ids: Tensor, state: DecoderState, encoder_output: EncoderOutput
+    ) -> tuple[Tensor, DecoderState, Tensor]:
+        place = state.hidden[0].clamp(max=encoder_output.states.size(1) - 1)  # (N, 1)
+        log_probs = torch.full((len(token_ids), TOKENIZER.vocab_size), -50.0)
+        log_probs.scatter_(1, encoder_output.states.gather(1, place), -0.25)
+        attention = torch.zeros(encoder_output.states.shape).scatter_(1, place, 1)
+        return log_probs, DecoderState(state.hidden + 1, state.cell), attention
+
+
+def make_translator(
+    engine: Engine | None = None,
+    *,
+    tokenizer: Tokenizer = TOKENIZER,
+    beam_size: int = 2,
+    length_penalty: float = 1.0,
+    max_source_length: int = 1000,
+    batch_size: int = 2,
+    num_hypotheses: int = 1,
+) -> Translator:
+    return Translator(
+        tokenizer,
+        tokenizer,
+        engine or CopyEngine(),
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        max_length_ratio=1.0,
+        max_target_length=1000,
+        max_source_length=max_source_length,
+        batch_size=batch_size,
+        num_hypotheses=num_hypotheses,
+    )
+
+
+def as_tokenized(line: str) -> str:
+    return TOKENIZER.decode(TOKENIZER.encode(line))
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 5])
+def test_lines_come_back_in_their_order(beam_size: int) -> None:
+    lines = [
+        "The cat sat.",
+        "A man rides a horse and two dogs.",
+        "Two",
+        "A cat",
+        "",
+        "The mat!",
+    ] * 7
+    assert make_translator(beam_size=beam_size).translate(lines) == lines
+
+
+strange = st.sampled_from("\r\n\t\0\x0b\x0c\x1c\x85\u2028\u2029\u3000\u200b\ufeff\u2581\u2585 <s>")
+texts = st.text(
+    st.characters(exclude_categories=["Cs"]) | strange | st.sampled_from("abc. "), max_size=8
+)
+
+
+@settings(max_examples=50)
+@given(lines=st.lists(texts, max_size=40))
+@example(lines=["a\rb", "\r", "a\u2028b", "\u2028", "a\x85b", "a\x0cb", "a\0b", "\0", "a\nb", "\n"])
+def test_any_text_stays_one_line_in_its_place(lines: list[str]) -> None:
+    translations = make_translator(beam_size=1, batch_size=2).translate(lines)
+    assert translations == [as_tokenized(line) for line in lines]
+    assert not any("\n" in line or "\r" in line for line in translations)
+
+
+def test_blank_lines_are_blank_and_do_not_reach_the_model() -> None:
+    engine = CopyEngine()
+    translations = list(make_translator(engine).translate_detailed(["", " \t", "\u3000", "\u200b"]))
+    assert engine.lengths == []
+    for translation in translations:
+        assert (translation.text, translation.score, translation.num_parts) == ("", 0.0, 0)
+        assert [hypothesis.text for hypothesis in translation.hypotheses] == [""]
+
+
+def test_a_batch_holds_lines_of_like_length_and_no_more_than_it_may() -> None:
+    engine = CopyEngine()
+    lines = ["a" * length for length in (3, 9, 1, 7, 5)]
+    make_translator(engine, batch_size=2).translate(lines)
+    sizes = sorted((len(TOKENIZER.encode(line)) + 1 for line in lines), reverse=True)
+    assert engine.lengths == [sizes[:2], sizes[2:4], sizes[4:]]
+
+
+def test_a_stream_without_end_is_translated_as_it_comes() -> None:
+    asked = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield f"{asked}"
+
+    translator = make_translator(batch_size=2)
+    translations = translator.translate_detailed(endless())
+    assert [next(translations).text for _ in range(3)] == ["1", "2", "3"]
+    assert asked == translator.window_size == 32
+
+
+def test_score_and_log_probability_are_those_of_the_search() -> None:
+    line = "The cat sat."
+    length = len(TOKENIZER.encode(line)) + 1
+    [translation] = make_translator(length_penalty=2.0).translate_detailed([line])
+    best = translation.hypotheses[0]
+    assert best.text == translation.text == line
+    assert best.log_prob == pytest.approx(-0.25 * length)
+    assert (
+        best.score == translation.score == pytest.approx(-0.25 * length / ((5 + length) / 6) ** 2)
+    )
+
+
+@pytest.mark.parametrize(
+    "unwanted",
+    [TOKENIZER.pad_id, TOKENIZER.bos_id, TOKENIZER.unk_id, *TOKENIZER.line_break_ids],
+)
+def test_what_is_no_text_of_a_line_is_never_said(unwanted: int) -> None:
+    [wanted] = TOKENIZER.encode("a")[1:]
+
+    def script(source: Ids, prefix: Ids) -> list[float]:
+        likes = {unwanted: 0.0, wanted: -1.0} if len(prefix) < 3 else {TOKENIZER.eos_id: 0.0}
+        return [likes.get(token, -9.0) for token in range(TOKENIZER.vocab_size)]
+
+    engine = ScriptedEngine(script)
+    assert make_translator(engine, beam_size=1).translate(["x"]) == ["aaa"]
+
+
+def test_a_line_break_that_comes_all_the_same_becomes_a_space() -> None:
+    class Breaking(Tokenizer):
+        def decode(self, token_ids: Sequence[int]) -> str:
+            return "one\r\ntwo\nthree\rfour"
+
+    breaking = Breaking(TOKENIZER.model)
+    assert make_translator(tokenizer=breaking).translate(["x"]) == ["one two three four"]
+
+
+# Long lines
+
+
+def test_a_long_line_is_translated_in_parts_and_nothing_of_it_is_lost() -> None:
+    line = " ".join(SENTENCES * 5)
+    longest = max(len(TOKENIZER.encode(sentence)) for sentence in SENTENCES)
+    engine = CopyEngine()
+    translator = make_translator(engine, max_source_length=longest)
+    short, long = translator.translate_detailed(["A cat", line])
+    assert (short.text, short.num_parts) == ("A cat", 1)
+    # Each sentence just fits, so each is a part.
+    assert (long.text, long.num_parts) == (line, 15)
+    assert max(max(lengths) for lengths in engine.lengths) == longest + 1
+    assert translator.max_source_length == longest
+
+
+def test_hypotheses_of_parts_are_joined_to_the_best_of_the_line() -> None:
+    a, b = (TOKENIZER.encode(letter)[1] for letter in "ab")
+    liked = [{a: -0.5, b: -2.0}, {b: -0.25, a: -1.0}]
+    parts = [tuple(TOKENIZER.encode(text)) for text in ("c c.", "d d.")]
+
+    def script(source: Ids, prefix: Ids) -> list[float]:
+        likes = {TOKENIZER.eos_id: 0.0} if prefix else liked[parts.index(source[:-1])]
+        return [likes.get(token, -90.0) for token in range(TOKENIZER.vocab_size)]
+
+    longest = max(len(part) for part in parts)
+    translator = make_translator(
+        ScriptedEngine(script),
+        num_hypotheses=3,
+        beam_size=3,
+        length_penalty=0.0,
+        max_source_length=longest,
+    )
+    [translation] = translator.translate_detailed(["c c. d d."])
+    found = [(one.text, one.log_prob, one.score) for one in translation.hypotheses]
+    every = [
+        (f"{'ab'[x == b]} {'ab'[y == b]}", liked[0][x] + liked[1][y])
+        for x, y in product((a, b), (a, b))
+    ]
+    best = sorted(every, key=lambda one: -one[1])[:3]
+    assert found == [(text, log_prob, log_prob) for text, log_prob in best]
+    assert translation.num_parts == 2
+
+
+@pytest.mark.parametrize(
+    ("pieces", "max_length", "cuts"),
+    [
+        # Short enough.
+        ("▁a ▁b ▁c", 3, []),
+        # At the last end of a sentence within reach.
+        ("▁a . ▁b . ▁c ▁d . ▁e", 5, [4]),
+        ("▁a ! ▁b ▁c ▁d ▁e", 5, [2]),
+        # Quotes and brackets belong to the sentence before them.
+        ("▁a . ” ) ▁b ▁c ▁d", 6, [4]),
+        ("▁a .” ▁b ▁c ▁d", 4, [2]),
+        # Tokenized text.
+        ("▁a ▁. ▁b ▁c ▁d", 4, [2]),
+        # A point inside a word or a number ends nothing.
+        ("▁3 . 1 4 ▁b ▁c ▁d", 5, [5]),
+        # In Chinese and Japanese no space follows.
+        ("▁a 。 b c d e", 5, [2]),
+        ("▁a 。 」 b c d e", 6, [3]),
+        # No end of a sentence: before a word.
+        ("▁a b ▁c d e", 4, [2]),
+        # No word: anywhere, ...
+        ("▁a b c d e", 2, [2, 4]),
+        # ... but not inside a character.
+        ("▁a <0xE6> <0x97> <0xA5> <0xE6> <0x97> <0xA5> b", 5, [4]),
+        ("<0xF0> <0x9F> <0x98> <0x80>", 2, [2]),
+    ],
+)
+def test_a_line_is_cut_where_it_does_least_harm(
+    pieces: str, max_length: int, cuts: list[int]
+) -> None:
+    assert cut_points(pieces.split(" "), max_length) == cuts
+
+
+@given(
+    pieces=st.lists(st.sampled_from(["▁a", "b", ".", "。", "”", "<0xE6>", "<0x97>"])),
+    max_length=st.integers(1, 8),
+)
+def test_no_part_is_too_long_or_empty(pieces: list[str], max_length: int) -> None:
+    cuts = [0, *cut_points(pieces, max_length), len(pieces)]
+    sizes = [end - start for start, end in pairwise(cuts)]
+    assert all(size <= max_length for size in sizes)
+    assert not pieces or all(size >= 1 for size in sizes)
+
+
+# Wrong calls
+
+
+def test_a_single_string_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"lines must be a list of lines .* got one string: 'A cat'"
+    ):
+        make_translator().translate("A cat")
+
+
+def test_values_out_of_range_are_named() -> None:
+    with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
+        make_translator(batch_size=0)
+    with pytest.raises(ValueError, match="max_source_length must be >= 1, got -3"):
+        make_translator(max_source_length=-3)
+    with pytest.raises(
+        ValueError, match=r"num_hypotheses must be from 1 to beam_size \(2\), got 3"
+    ):
+        make_translator(num_hypotheses=3)
+
+
+@pytest.mark.parametrize(
+    ("here", "wanted", "chosen"),
+    [
+        ({"cuda", "mps"}, "auto", "cuda"),
+        ({"mps"}, "auto", "mps"),
+        (set(), "auto", "cpu"),
+        ({"cuda", "mps"}, "cpu", "cpu"),
+        ({"cuda", "mps"}, "mps", "mps"),
+    ],
+)
+def test_the_device_is_the_one_wanted_or_the_fastest_here(
+    monkeypatch: pytest.MonkeyPatch, here: set[str], wanted: str, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in here)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in here)
+    assert choose_device(wanted) == chosen
+
+
+def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    complaint = r"device must be auto or one that is here \(mps, cpu\), got 'cuda'"
+    with pytest.raises(NMTError, match=complaint):
+        choose_device("cuda")
