@@ -108,9 +108,16 @@ class RunFolder:
 
     def holds_other_files(self) -> bool:
         """Tell whether anything is here that no run has written; a start cut off leaves a few."""
-        ours = {file.name for file in vars(self).values() if isinstance(file, Path)}
+        # not README.md, log.txt or report: those may be somebody else's, and would be overwritten
+        ours = {
+            self.checkpoints,
+            self.cleaning_file,
+            self.source_tokenizer_file,
+            self.target_tokenizer_file,
+            self.versions_file,
+        }
         return self.path.is_dir() and any(
-            file.name not in ours and file.suffix != ".part" for file in self.path.iterdir()
+            file not in ours and file.suffix != ".part" for file in self.path.iterdir()
         )
 
     def remove_if_empty(self) -> None:
@@ -151,7 +158,8 @@ class RunFolder:
         if not self.metrics_file.exists():
             return []
         entries = []
-        for line in self.metrics_file.read_text(encoding="utf-8").split("\n"):
+        for line in self.metrics_file.read_bytes().split(b"\n"):
+            # bytes: what is cut off may end within a character
             with contextlib.suppress(ValueError):
                 entries.append(json.loads(line))
         return entries
@@ -211,7 +219,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except OSError as error:
         raise NMTError(f"{path}: cannot write: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from nmt.run_folder import write_atomically
 
 
 def draw_curves(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -37,6 +39,6 @@ def draw_curves(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    figure.savefig(temporary, format="png", dpi=110)
-    temporary.replace(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    write_atomically(path, picture.getvalue())

@@ -14,7 +14,7 @@ from nmt.corpus import SentencePair
 from nmt.engine import ModelEngine
 from nmt.errors import RecipeError
 from nmt.model import Seq2Seq
-from nmt.recipe import Recipe
+from nmt.recipe import Recipe, TrainingRecipe
 from nmt.run_folder import RunFolder, average_weights, write_weights
 from nmt.training.data import TranslationData
 from nmt.training.module import TranslationModule
@@ -48,12 +48,7 @@ def fit(
         KeyboardInterrupt: Ctrl-C; the last checkpoint stays.
     """
     training = recipe.training
-    total_steps = math.ceil(data.num_batches / training.gradient_accumulation) * training.max_epochs
-    if training.schedule == "cosine" and training.warmup_steps >= total_steps:
-        raise RecipeError(
-            f"training.warmup_steps must be < {total_steps}, the steps of {training.max_epochs} "
-            f"epochs, got {training.warmup_steps}"
-        )
+    total_steps = count_steps(training, num_batches=data.num_batches)
     translator = translator_of(model, folder, recipe)
     validation = Validation(folder, recipe, validation_pairs, translator.translate)
     trainer = _trainer(recipe, folder, [ProgressBar(), validation])
@@ -67,6 +62,25 @@ def fit(
     names = ", ".join(file.stem for file in files)
     mean = "the mean of " if len(files) > 1 else ""
     _log.info("translating with %s%s, by %s", mean, names, training.checkpoint_metric)
+
+
+def count_steps(recipe: TrainingRecipe, *, num_batches: int) -> int:
+    """Return the optimizer steps of the whole training.
+
+    Args:
+        recipe: How many epochs, and how many batches to a step.
+        num_batches: Batches of an epoch.
+
+    Raises:
+        RecipeError: The schedule does not fit the number of steps.
+    """
+    total_steps = math.ceil(num_batches / recipe.gradient_accumulation) * recipe.max_epochs
+    if recipe.schedule == "cosine" and recipe.warmup_steps >= total_steps:
+        raise RecipeError(
+            f"training.warmup_steps must be < {total_steps}, the steps of {recipe.max_epochs} "
+            f"epochs, got {recipe.warmup_steps}"
+        )
+    return total_steps
 
 
 def translator_of(model: Seq2Seq, folder: RunFolder, recipe: Recipe) -> Translator:
@@ -111,12 +125,7 @@ def _logger(recipe: Recipe, folder: RunFolder) -> Any:
         return False
     from lightning.pytorch.loggers import TensorBoardLogger
 
-    try:
-        return TensorBoardLogger(folder.path, name="tensorboard", version="")
-    except ModuleNotFoundError as error:
-        raise RecipeError(
-            "training.tensorboard needs the package tensorboard; pip install tensorboard"
-        ) from error
+    return TensorBoardLogger(folder.path, name="tensorboard", version="")
 
 
 def _run(
@@ -132,7 +141,6 @@ def _run(
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit of its own
             if trainer.interrupted:
+                signal.signal(signal.SIGINT, handler)
                 raise KeyboardInterrupt from error
             raise
-        finally:
-            signal.signal(signal.SIGINT, handler)

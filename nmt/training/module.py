@@ -73,7 +73,11 @@ class TranslationModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Offer the mean negative log-likelihood per target token as `loss`."""
         total, num_tokens = self._validation.tolist()
-        self.log("loss", torch.tensor(total / num_tokens, dtype=torch.float32))
+        loss = total / num_tokens
+        self.log("loss", torch.tensor(loss, dtype=torch.float32))
+        if self.recipe.schedule == "plateau" and self.global_step >= self.recipe.warmup_steps:
+            plateau: Any = self.lr_schedulers()
+            plateau.step(loss)
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedules."""
@@ -90,6 +94,15 @@ class TranslationModule(LightningModule):
                 "monitor": "loss",
             }
         ]
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        """Step the schedule; that of plateaus has stepped at the validation.
+
+        Lightning would step it only after the epoch's checkpoint has been saved: a run that goes on
+        from there would miss a step.
+        """
+        if self.recipe.schedule != "plateau":
+            super().lr_scheduler_step(scheduler, metric)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take a step; the plateau schedule's warm-up is done here, by hand."""

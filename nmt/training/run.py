@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import lightning
@@ -22,7 +23,7 @@ from nmt.run_folder import RunFolder, load_run, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
-from nmt.training.fit import fit, translator_of
+from nmt.training.fit import count_steps, fit, translator_of
 from nmt.translator import choose_device
 
 _log = logging.getLogger(__name__)
@@ -49,9 +50,14 @@ def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
     try:
         with _logging_to(_StderrHandler()):
             corpora = load_corpora(recipe)
-            tokenizers = _start(recipe, folder, corpora)
+            if folder.is_started:
+                _check_data(folder, corpora)
+            if is_finished(folder):
+                _log.info("%s is trained already; choose another --run-dir", folder.path)
+                return folder
+            data = _prepare(recipe, folder, corpora)
             with _logging_to(_file_handler(folder.log_file)):
-                _train(recipe, folder, corpora, tokenizers)
+                _train(recipe, folder, corpora, data)
     finally:
         folder.remove_if_empty()
     return folder
@@ -68,6 +74,10 @@ def _check(recipe: Recipe, folder: RunFolder) -> None:
     if recipe.training.precision == "fp16" and device != "cuda":
         raise RecipeError(
             f"training.precision 'fp16' needs a CUDA device, got {device!r}; use fp32"
+        )
+    if recipe.training.tensorboard and find_spec("tensorboard") is None:
+        raise RecipeError(
+            "training.tensorboard needs the package tensorboard; pip install tensorboard"
         )
     check_metrics(
         recipe.evaluation.metrics,
@@ -87,41 +97,50 @@ def _check(recipe: Recipe, folder: RunFolder) -> None:
         )
 
 
-def _start(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> tuple[Tokenizer, Tokenizer]:
-    """Return the tokenizers: those of the folder where the run has begun, else new ones."""
+def _check_data(folder: RunFolder, corpora: Corpora) -> None:
+    """See that the data is what the run has begun with."""
     fingerprints = corpora.fingerprints()
-    if folder.is_started:
-        recorded = folder.versions().get("data", fingerprints)
-        changed = [name for name in fingerprints if fingerprints[name] != recorded.get(name)]
-        if changed:
-            raise CheckpointError(
-                f"{folder.path}: the data has changed since this run began ({', '.join(changed)}); "
-                "choose another --run-dir"
-            )
-        return folder.tokenizers
-    _log.info("training the tokenizer")
-    tokenizers = train_tokenizers(corpora.train, recipe)
+    recorded = folder.versions().get("data", fingerprints)
+    changed = [name for name in fingerprints if fingerprints[name] != recorded.get(name)]
+    if changed:
+        raise CheckpointError(
+            f"{folder.path}: the data has changed since this run began ({', '.join(changed)}); "
+            "choose another --run-dir"
+        )
+
+
+def _prepare(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> TranslationData:
+    """Return the data to train on, and begin the run where nothing speaks against it.
+
+    What a corrected recipe would put right is found before: a begun run takes no other recipe.
+    """
+    if not folder.is_started:
+        _log.info("training the tokenizer")
+    tokenizers = folder.tokenizers if folder.is_started else train_tokenizers(corpora.train, recipe)
+    data = TranslationData(corpora, tokenizers, recipe.training)
+    count_steps(recipe.training, num_batches=data.num_batches)
+    if not folder.is_started:
+        _start(recipe, folder, corpora, tokenizers)
+    return data
+
+
+def _start(
+    recipe: Recipe, folder: RunFolder, corpora: Corpora, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> None:
     versions = {
         "nmt": __version__,
         "torch": torch.__version__,
         "lightning": lightning.__version__,
         "python": platform.python_version(),
         "seed": recipe.training.seed,
-        "data": fingerprints,
+        "data": corpora.fingerprints(),
     }
     write_atomically(folder.cleaning_file, corpora.cleaning.to_json())
     folder.start(recipe, tokenizers, versions)
-    return tokenizers
 
 
-def _train(
-    recipe: Recipe, folder: RunFolder, corpora: Corpora, tokenizers: tuple[Tokenizer, Tokenizer]
-) -> None:
-    if is_finished(folder):
-        _log.info("%s is trained already; choose another --run-dir to train again", folder.path)
-        return
+def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: TranslationData) -> None:
     _log.info("%s", corpora.cleaning)
-    data = TranslationData(corpora, tokenizers, recipe.training)
     if data.num_too_long:
         _log.info("left out %d pairs longer than training.max_length", data.num_too_long)
     torch.manual_seed(recipe.training.seed)

@@ -54,13 +54,17 @@ class Validation(Callback):
         self._started = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget what was measured after the checkpoint that this run goes on from."""
+        """Forget what was measured after the checkpoint that this run goes on from.
+
+        Where training was stopped early already, it ends here.
+        """
         kept = [
             entry for entry in self._folder.metrics() if entry["epoch"] <= trainer.current_epoch
         ]
         _write_lines(self._folder.metrics_file, kept)
         seconds = kept[-1]["seconds"] if kept else 0.0
         self._started = time.monotonic() - seconds
+        trainer.should_stop = self._is_without_gain()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Translate, score, write down, and keep the weights if they are among the best."""
@@ -81,8 +85,7 @@ class Validation(Callback):
         draw_curves(entries, self._folder.curves_file)
         self._report(entry, scores)
         self._keep(_merit(self._recipe.training.checkpoint_metric, loss, scores), epoch, pl_module)
-        patience = self._recipe.training.patience
-        if patience is not None and self.since_gain >= patience:
+        if self._is_without_gain():
             _log.info("stopped early: no gain in %d validations", self.since_gain)
             trainer.should_stop = True
 
@@ -92,6 +95,7 @@ class Validation(Callback):
         temporary = path.with_name(".last.ckpt.part")
         trainer.save_checkpoint(temporary)
         temporary.replace(path)
+        self._drop_others()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next start must know."""
@@ -158,8 +162,21 @@ class Validation(Callback):
         # of equal merit the earlier stands first
         ranked = sorted([*self.best, (merit, epoch)], key=lambda entry: (-entry[0], entry[1]))
         self.best = ranked[: self._num_kept]
-        for _, dropped in ranked[self._num_kept :]:
-            self._weights_file(dropped).unlink(missing_ok=True)
+
+    def _drop_others(self) -> None:
+        """Delete the weights that are no longer among the best.
+
+        Only after the checkpoint that says so: a run that goes on from the one before may still
+        need them.
+        """
+        kept = self.best_files()
+        for file in self._folder.checkpoints.glob("epoch-*.safetensors"):
+            if file not in kept:
+                file.unlink()
+
+    def _is_without_gain(self) -> bool:
+        patience = self._recipe.training.patience
+        return patience is not None and self.since_gain >= patience
 
     def _weights_file(self, epoch: int) -> Path:
         return self._folder.checkpoints / f"epoch-{epoch:03}.safetensors"
