@@ -45,19 +45,37 @@ def open_input(path: Path | None) -> Iterator[BinaryIO]:
         yield stream
 
 
-@contextmanager
-def open_output(path: Path | None, *, source: BinaryIO) -> Iterator[BinaryIO]:
-    """Open a file to write to, empty; None is standard output.
+def check_output(path: Path | None, *, source: BinaryIO) -> None:
+    """See that a file can be written, and leave what is in it; None is standard output.
 
     Raises:
         NMTError: The file cannot be written, or is the one that `source` reads.
     """
     if path is None:
+        return
+    is_new = not path.exists()
+    try:
+        if not is_new and _is_file(source) and samestat(path.stat(), fstat(source.fileno())):
+            raise NMTError(f"{path}: input and output must be two files")
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise NMTError(f"{path}: cannot be written ({_reason(error)})") from error
+    if is_new:
+        path.unlink()
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[BinaryIO]:
+    """Open a file to write to, empty; None is standard output.
+
+    Raises:
+        NMTError: The file cannot be written.
+    """
+    if path is None:
         yield _unbuffered(sys.stdout.buffer)
         return
     try:
-        if path.exists() and _is_file(source) and samestat(path.stat(), fstat(source.fileno())):
-            raise NMTError(f"{path}: input and output must be two files")
         stream = path.open("wb", buffering=0)
     except OSError as error:
         raise NMTError(f"{path}: cannot be written ({_reason(error)})") from error

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.options import BatchSize, BeamSize, Device, DeviceOption, Model, Threads
-from nmt.cli.streams import open_input, open_output, read_windows, write_lines
+from nmt.cli.streams import check_output, open_input, open_output, read_windows, write_lines
 from nmt.errors import NMTError
 
 if TYPE_CHECKING:
-    from nmt.translator import Translation
+    from nmt.translator import Translation, Translator
 
 
 _Input = Annotated[
@@ -52,13 +52,14 @@ def translate_command(
     """Translate text: one line for each line, in order, blank for blank."""
     if length_penalty is not None and not math.isfinite(length_penalty):
         raise NMTError(f"--length-penalty must be a number >= 0, got {length_penalty}")
-    with open_input(input_file) as source, open_output(output_file, source=source) as target:
-        # Not sooner: a file that cannot be opened is found before anything slow begins.
+    # What can go wrong goes wrong before anything slow begins, and before old output is gone.
+    with open_input(input_file) as source:
+        check_output(output_file, source=source)
+        _check_n_best(n_best, beam_size, model)
         import torch
 
         from nmt.translator import Translator
 
-        _check_n_best(n_best, beam_size, model)
         if threads is not None:
             torch.set_num_threads(threads)
         translator = Translator.load(
@@ -69,18 +70,30 @@ def translate_command(
             batch_size=batch_size,
             num_hypotheses=n_best or 1,
         )
-        input_name, output_name = str(input_file or "<stdin>"), str(output_file or "<stdout>")
-        windows = read_windows(source, name=input_name, size=translator.window_size)
-        num_lines = num_long = 0
-        for window in _with_prompt(windows) if source.isatty() else windows:
-            translations = list(translator.translate_detailed(window))
-            if n_best is None:
-                lines = [translation.text for translation in translations]
-            else:
-                lines = list(_n_best_lines(translations, first_index=num_lines))
-            write_lines(target, lines, name=output_name)
-            num_lines += len(window)
-            num_long += sum(translation.num_parts > 1 for translation in translations)
+        windows = read_windows(
+            source, name=str(input_file or "<stdin>"), size=translator.window_size
+        )
+        if source.isatty():
+            windows = _with_prompt(windows)
+        with open_output(output_file) as target:
+            name = str(output_file or "<stdout>")
+            for lines in _translate_windows(translator, windows, with_n_best=n_best is not None):
+                write_lines(target, lines, name=name)
+
+
+def _translate_windows(
+    translator: "Translator", windows: Iterable[list[str]], *, with_n_best: bool
+) -> Iterator[list[str]]:
+    """Yield the lines to write for each window; at the end say which were translated in parts."""
+    num_lines = num_long = 0
+    for window in windows:
+        translations = list(translator.translate_detailed(window))
+        if with_n_best:
+            yield list(_n_best_lines(translations, first_index=num_lines))
+        else:
+            yield [translation.text for translation in translations]
+        num_lines += len(window)
+        num_long += sum(translation.num_parts > 1 for translation in translations)
     if num_long:
         print(
             f"nmt: {num_long} of {num_lines} lines had more than {translator.max_source_length} "
