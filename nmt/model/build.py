@@ -23,12 +23,18 @@ def build_model(
         recipe: The shape of the network.
         source_vocab_size: Pieces of the source tokenizer.
         target_vocab_size: Pieces of the target tokenizer, V.
-        pad_id: The id whose vector stays zero.
+        pad_id: The id whose vector starts at zero and learns nothing from being looked up. As a row
+            of a tied output layer it does learn, which no result shows: padding is masked.
 
     Raises:
         ValueError: The sizes do not fit each other.
     """
     size = recipe.embedding_size
+    if recipe.tied_embeddings == "all" and source_vocab_size != target_vocab_size:
+        raise ValueError(
+            "tied_embeddings 'all' needs vocabularies of one size, "
+            f"got source {source_vocab_size} and target {target_vocab_size}"
+        )
     source_table = embedding_table(source_vocab_size, size, pad_id=pad_id)
     target_table = source_table
     if recipe.tied_embeddings != "all":

@@ -8,6 +8,8 @@ training runs each layer over the whole target in one call.)
     c_t  = attention(h1_t, encoder states)
     hl_t = LSTM_l([h(l-1)_t; c_t], hl_{t-1})        for the layers l above the lowest
     a_t  = tanh(W [hL_t; c_t])                      the attentional state (Luong et al. 2015, eq. 5)
+
+From the third layer on, what a layer reads from the one below is added to its output.
 """
 
 from __future__ import annotations
