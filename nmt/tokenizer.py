@@ -83,8 +83,8 @@ class Tokenizer:
         _check_symbols(recipe.user_defined_symbols)
         sentencepiece.set_random_generator_seed(seed)
         stream = io.BytesIO()
-        # SentencePiece reads a NUL as its own end of text
-        kept = (line.replace("\0", " ") for line in lines)
+        # SentencePiece leaves a line with U+2585 out: it is its own sign for the unknown
+        kept = (line.replace("\u2585", " ") for line in lines)
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=(part for line in kept for part in _cut(line)),
