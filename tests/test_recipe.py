@@ -1,0 +1,520 @@
+"""Recipes: reading, overriding, complaining, writing back, and the ones that come with us."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from nmt.errors import RecipeError
+from nmt.model import build_model
+from nmt.recipe import (
+    CleaningRecipe,
+    CorpusSet,
+    DataRecipe,
+    FileSet,
+    HubSet,
+    JsonlSet,
+    Recipe,
+    Section,
+    TrainingRecipe,
+    TsvSet,
+    differences,
+    dump_recipe,
+    load_recipe,
+    parse_recipe,
+)
+
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").rglob("*.y*ml"))
+
+EXAMPLE = """\
+data:
+  source_lang: en
+  target_lang: no
+  train: {source: train.en, target: train.no}
+  validation:
+    source: val.en
+    target: val.no
+training:
+  max_tokens: 4000
+"""
+
+
+def parse(text: str, *overrides: str) -> Recipe:
+    return parse_recipe(text, name="tiny.yaml", overrides=overrides)
+
+
+def assert_refused(text: str, complaint: str, overrides: Sequence[str] = ()) -> None:
+    with pytest.raises(RecipeError, match=f"^{re.escape(complaint)}$"):
+        parse(text, *overrides)
+
+
+# Reading
+
+
+def test_what_a_recipe_does_not_say_has_a_default() -> None:
+    recipe = Recipe(
+        data=DataRecipe(
+            source_lang="en",
+            target_lang="no",
+            train=FileSet(source="train.en", target="train.no"),
+            validation=FileSet(source="val.en", target="val.no"),
+        ),
+        training=TrainingRecipe(max_tokens=4000),
+    )
+    assert parse(EXAMPLE) == recipe
+
+
+def test_a_recipe_is_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(EXAMPLE, encoding="utf-8", newline="\n")
+    assert load_recipe(path) == parse(EXAMPLE)
+    overrides = ["training.seed=7"]
+    assert load_recipe(str(path), overrides) == parse(EXAMPLE, *overrides)
+
+
+@pytest.mark.parametrize("text", [f"\ufeff{EXAMPLE}", EXAMPLE.replace("\n", "\r\n")])
+def test_an_editor_on_windows_changes_nothing(text: str) -> None:
+    assert parse(text) == parse(EXAMPLE)
+
+
+def test_yaml_is_of_version_1_2() -> None:
+    recipe = parse(
+        EXAMPLE
+        + "  learning_rate: 2e-3\n"
+        + "evaluation: {bleu_tokenizer: 12:30}\n"
+        + "tokenizer: {user_defined_symbols: [no, on, off, y, 1:2]}\n"
+    )
+    assert recipe.data.target_lang == "no"
+    assert recipe.training.learning_rate == 0.002
+    assert recipe.evaluation.bleu_tokenizer == "12:30"
+    assert recipe.tokenizer.user_defined_symbols == ("no", "on", "off", "y", "1:2")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{source: a.en, target: a.de}", FileSet(source="a.en", target="a.de")),
+        ("{tsv: a.tsv}", TsvSet(tsv="a.tsv")),
+        ("{jsonl: a}", JsonlSet(jsonl="a", source="source", target="target")),
+        ("{jsonl: a, source: en, target: de}", JsonlSet(jsonl="a", source="en", target="de")),
+        (
+            "{hub: me/texts, split: test, source: en, target: de}",
+            HubSet(hub="me/texts", config=None, split="test", source="en", target="de"),
+        ),
+        (
+            "{hub: me/texts, config: en-de, split: test, source: en, target: de}",
+            HubSet(hub="me/texts", config="en-de", split="test", source="en", target="de"),
+        ),
+    ],
+)
+def test_a_set_is_one_of_four_kinds(text: str, expected: CorpusSet) -> None:
+    assert parse(EXAMPLE, f"data.test={text}").data.test == expected
+
+
+def test_the_direction_follows_reverse() -> None:
+    assert parse(EXAMPLE).data.direction == ("en", "no")
+    assert parse(EXAMPLE, "data.reverse=true").data.direction == ("no", "en")
+
+
+def sections(section: Section) -> Iterator[Section]:
+    """The section and all that are in it."""
+    yield section
+    for value in dict(section).values():
+        if isinstance(value, Section):
+            yield from sections(value)
+
+
+def test_a_recipe_cannot_be_changed() -> None:
+    found = list(sections(parse(EXAMPLE)))
+    assert len(found) == 14
+    for section in found:
+        for key in type(section).model_fields:
+            with pytest.raises(ValidationError, match="Instance is frozen"):
+                setattr(section, key, getattr(section, key))
+    assert len({parse(EXAMPLE), parse(EXAMPLE)}) == 1
+
+
+# Complaints
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "a: b: c",
+            "tiny.yaml:1: not valid YAML: mapping values are not allowed here",
+        ),
+        ("a:\n\tb: 1", "tiny.yaml:2: not valid YAML: found character '\\t' that cannot start any"),
+        ("a: 1\nb: *c", "tiny.yaml:2: not valid YAML: found undefined alias 'c'"),
+        ("a: 1\n---\nb: 1", "tiny.yaml:2: not valid YAML: but found another document"),
+        ("a: \x01", "tiny.yaml: not valid YAML: unacceptable character #x0001: "),
+        (
+            "",
+            "tiny.yaml: a recipe must be a mapping with the sections data and training, got None",
+        ),
+        (
+            "- data",
+            "tiny.yaml: a recipe must be a mapping with the sections data and training, "
+            "got ['data']",
+        ),
+        ("data: 1\ndata: 2", "tiny.yaml:2: duplicate key 'data'"),
+        (EXAMPLE + "  max_tokens: 9\n", "tiny.yaml:10: duplicate key 'max_tokens'"),
+    ],
+)
+def test_what_is_no_recipe_at_all_is_said_with_its_line(text: str, complaint: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{re.escape(complaint)}") as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.yaml"
+    with pytest.raises(RecipeError, match=f"^{re.escape(str(missing))}: cannot read the recipe: "):
+        load_recipe(missing)
+    broken = tmp_path / "latin1.yaml"
+    broken.write_bytes("# für\n".encode("latin-1"))
+    complaint = f"{broken}: not valid UTF-8 at byte 3"
+    with pytest.raises(RecipeError, match=f"^{re.escape(complaint)}$"):
+        load_recipe(broken)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("  warmup: 4", "unknown key 'training.warmup'; did you mean 'training.warmup_steps'?"),
+        ("tokeniser: {}", "unknown key 'tokeniser'; did you mean 'tokenizer'?"),
+        (
+            "model: {encoder: {hidden: 4}}",
+            "unknown key 'model.encoder.hidden'; did you mean 'model.encoder.hidden_size'?",
+        ),
+        # Of another section, where no key of the same one is near.
+        ("  beam_size: 4", "unknown key 'training.beam_size'; did you mean 'decoding.beam_size'?"),
+        ("learning_rate: 4", "unknown key 'learning_rate'; did you mean 'training.learning_rate'?"),
+        ("  xyz: 4", "unknown key 'training.xyz'"),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_line_and_the_likeliest(line: str, complaint: str) -> None:
+    assert_refused(f"{EXAMPLE}{line}\n", f"tiny.yaml:10: {complaint}")
+
+
+def test_a_key_of_another_kind_of_set_is_not_proposed_to_itself() -> None:
+    assert_refused(
+        EXAMPLE.replace("train: {source", "train: {tsv: train.tsv, source"),
+        "tiny.yaml has 2 errors:\n"
+        "  tiny.yaml:4: unknown key 'data.train.source'\n"
+        "  tiny.yaml:4: unknown key 'data.train.target'",
+    )
+
+
+def test_a_missing_key_is_named_with_the_line_of_its_section() -> None:
+    assert_refused(
+        EXAMPLE.replace("    target: val.no\n", ""),
+        "tiny.yaml:5: data.validation.target is missing",
+    )
+
+
+def test_every_complaint_is_made_at_once() -> None:
+    text = """\
+data:
+  source_lang: english
+  target_lang: de
+  train: train.tsv
+training:
+  max_epoch: 3
+  max_tokens: many
+modell: {}
+"""
+    assert_refused(
+        text,
+        """\
+tiny.yaml has 6 errors:
+  tiny.yaml:2: data.source_lang must be a language code such as de or pt-BR, got 'english'
+  tiny.yaml:4: data.train must be a section with keys, got 'train.tsv'
+  tiny.yaml:1: data.validation is missing
+  tiny.yaml:7: training.max_tokens must be a whole number, got 'many'
+  tiny.yaml:6: unknown key 'training.max_epoch'; did you mean 'training.max_epochs'?
+  tiny.yaml:8: unknown key 'modell'; did you mean 'model'?""",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("data.source_lang", "1", "must be text, got 1"),
+        ("data.source_lang", "d", "must be a language code such as de or pt-BR, got 'd'"),
+        ("data.reverse", "yes", "must be true or false, got 'yes'"),
+        ("data.train", "null", "must be a section with keys, got None"),
+        ("data.train.tsv", "[a, b]", "must be text, got ('a', 'b')"),
+        ("data.cleaning.max_characters", "0", "must be >= 1, got 0"),
+        ("data.cleaning.max_length_ratio", "0.5", "must be >= 1.0, got 0.5"),
+        ("data.cleaning.deduplicate", "1", "must be true or false, got 1"),
+        ("tokenizer.vocab_size", "'8000'", "must be a whole number, got '8000'"),
+        ("tokenizer.vocab_size", "8000.0", "must be a whole number, got 8000.0"),
+        ("tokenizer.vocab_size", "true", "must be a whole number, got True"),
+        ("tokenizer.model_type", "Unigram", "must be 'unigram' or 'bpe', got 'Unigram'"),
+        ("tokenizer.character_coverage", "0", "must be > 0.0, got 0"),
+        ("tokenizer.character_coverage", "1.1", "must be <= 1.0, got 1.1"),
+        ("tokenizer.user_defined_symbols", "<a>", "must be a list, got '<a>'"),
+        ("tokenizer.user_defined_symbols", "{a: 1}", "must be a list, got {'a': 1}"),
+        ("model", "7", "must be a section with keys, got 7"),
+        ("model.embedding_size", "-1", "must be >= 1, got -1"),
+        ("model.encoder", "[2, 256]", "must be a section with keys, got (2, 256)"),
+        ("model.attention.kind", "mlp", "must be 'dot', 'general' or 'additive', got 'mlp'"),
+        ("model.decoder.num_layers", "1", "must be >= 2, got 1"),
+        ("model.dropout.embedding", "1", "must be < 1.0, got 1"),
+        ("model.dropout.word", "-0.1", "must be >= 0.0, got -0.1"),
+        ("model.dropout.layers", ".nan", "must be a finite number, got nan"),
+        ("model.bridge", "null", "must be 'linear' or 'zero', got None"),
+        ("training.learning_rate", "fast", "must be a number, got 'fast'"),
+        ("training.learning_rate", "true", "must be a number, got True"),
+        ("training.learning_rate", ".inf", "must be a finite number, got inf"),
+        ("training.adam_betas", "[0.9, 0.99, 1]", "must be at most 2 long, got (0.9, 0.99, 1)"),
+        ("training.seed", "4294967296", "must be < 4294967296, got 4294967296"),
+        ("training.average_checkpoints", "1", "must be >= 2, got 1"),
+        ("decoding.length_penalty", "-0.6", "must be >= 0.0, got -0.6"),
+        ("evaluation.bleu_tokenizer", "7", "must be text, got 7"),
+        (
+            "data.train.tsv",
+            f"[{'x' * 100}]",
+            f"must be text, got ('{'x' * 75}...",
+        ),
+    ],
+)
+def test_a_wrong_value_is_said_with_what_it_must_be(key: str, value: str, complaint: str) -> None:
+    assert_refused(EXAMPLE, f"override: {key} {complaint}", [f"{key}={value}"])
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("training.adam_betas=[0.9]", "override: training.adam_betas.1 is missing"),
+        ("training.adam_betas=[0.9, 2]", "override: training.adam_betas.1 must be < 1.0, got 2"),
+        (
+            "evaluation.metrics=[BLEU, ROUGE]",
+            "override: evaluation.metrics.1 must be 'BLEU', 'chrF2' or 'TER', got 'ROUGE'",
+        ),
+    ],
+)
+def test_an_entry_of_a_list_is_named_by_its_place(override: str, complaint: str) -> None:
+    assert_refused(EXAMPLE, complaint, [override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        (
+            ["training.max_sentences=64"],
+            "tiny.yaml:8: training: one of max_tokens and max_sentences must be given and the "
+            "other null, got 4000 and 64",
+        ),
+        (
+            ["training.max_tokens=null"],
+            "tiny.yaml:8: training: one of max_tokens and max_sentences must be given and the "
+            "other null, got None and None",
+        ),
+        (
+            ["model.attention={kind: dot, size: 8}"],
+            "override: model.attention: size is for additive attention only, got 8 with kind 'dot'",
+        ),
+        (
+            ["model.tied_embeddings=all", "tokenizer.joint=false"],
+            "tiny.yaml: model.tied_embeddings 'all' needs tokenizer.joint true; "
+            "use 'output' with two tokenizers",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_each_other_are_refused(
+    overrides: list[str], complaint: str
+) -> None:
+    assert_refused(EXAMPLE, complaint, overrides)
+
+
+def test_values_that_fit_each_other_are_taken() -> None:
+    recipe = parse(
+        EXAMPLE,
+        "training.max_tokens=null",
+        "training.max_sentences=64",
+        "model.attention={kind: additive, size: 8}",
+        "model.tied_embeddings=all",
+    )
+    assert (recipe.training.max_tokens, recipe.training.max_sentences) == (None, 64)
+    assert (recipe.model.attention.size, recipe.model.tied_embeddings) == (8, "all")
+
+
+# Overrides
+
+
+def test_an_override_changes_one_setting() -> None:
+    changed = parse(EXAMPLE, "model.encoder.num_layers=3")
+    assert differences(parse(EXAMPLE), changed) == ["model.encoder.num_layers: 2 -> 3"]
+
+
+def test_the_last_of_equal_overrides_wins() -> None:
+    assert parse(EXAMPLE, "training.seed=5", "training.seed=6").training.seed == 6
+    recipe = parse(EXAMPLE, "data.cleaning.max_characters=5", "data.cleaning={deduplicate: true}")
+    assert recipe.data.cleaning == CleaningRecipe(deduplicate=True)
+
+
+def test_the_value_of_an_override_is_all_behind_the_first_equals_sign() -> None:
+    recipe = parse(EXAMPLE, "data.train={source: a=b, target: c}", " evaluation.bleu_tokenizer=x=y")
+    assert recipe.data.train == FileSet(source="a=b", target="c")
+    assert recipe.evaluation.bleu_tokenizer == "x=y"
+
+
+def test_overriding_a_part_of_a_set_replaces_the_whole_set() -> None:
+    recipe = parse(EXAMPLE, "data.train.tsv=train.tsv")
+    assert recipe.data.train == TsvSet(tsv="train.tsv")
+    assert recipe.data.validation == parse(EXAMPLE).data.validation
+    recipe = parse(EXAMPLE, "data.train.source=a.en", "training.seed=3", "data.train.target=a.de")
+    assert recipe.data.train == FileSet(source="a.en", target="a.de")
+
+
+def test_half_a_set_is_not_completed_from_the_file() -> None:
+    assert_refused(
+        EXAMPLE, "override: data.train.target is missing", ["data.train.source=other.en"]
+    )
+
+
+def test_the_file_is_named_where_no_override_is_at_fault() -> None:
+    text = EXAMPLE.replace("4000", "none")
+    assert_refused(
+        text,
+        "tiny.yaml has 2 errors:\n"
+        "  override: training.max_epochs must be >= 1, got 0\n"
+        "  tiny.yaml:9: training.max_tokens must be a whole number, got 'none'",
+        ["training.max_epochs=0"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("training.seed", "override must be section.key=value, got 'training.seed'"),
+        ("=5", "override must be section.key=value, got '=5'"),
+        ("training..seed=5", "override must be section.key=value, got 'training..seed=5'"),
+        ("training.seed=[5", "override 'training.seed=[5' is not valid YAML; quote its value"),
+        (
+            "data.source_lang.x=5",
+            "override 'data.source_lang.x=5': 'source_lang' holds a value, not a section",
+        ),
+        (
+            "training.warmup=5",
+            "override: unknown key 'training.warmup'; did you mean 'training.warmup_steps'?",
+        ),
+    ],
+)
+def test_a_bad_override_is_refused(override: str, complaint: str) -> None:
+    assert_refused(EXAMPLE, complaint, [override])
+
+
+# Writing back, and comparing
+
+TRICKY = [
+    "",
+    " ",
+    "no",
+    "null",
+    "~",
+    "12:30",
+    "2e-3",
+    "0x1F",
+    "2001-12-14",
+    "a: b",
+    "- a",
+    "#",
+    "'",
+]
+TEXT = st.sampled_from(TRICKY) | st.text(
+    st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=6
+)
+PROBABILITY = st.floats(min_value=0, max_value=1, exclude_max=True)
+SETTINGS: dict[str, st.SearchStrategy[object]] = {
+    "data.source_lang": st.sampled_from(["no", "on", "de", "pt-BR", "zh_Hant"]),
+    "data.reverse": st.booleans(),
+    "data.train": st.fixed_dictionaries({"source": TEXT, "target": TEXT}),
+    "data.validation": st.fixed_dictionaries({"jsonl": TEXT, "source": TEXT, "target": TEXT}),
+    "data.test": st.fixed_dictionaries(
+        {"hub": TEXT, "config": st.none() | TEXT, "split": TEXT, "source": TEXT, "target": TEXT}
+    ),
+    "data.cleaning.max_length_ratio": st.none() | st.floats(min_value=1, max_value=1e300),
+    "tokenizer.user_defined_symbols": st.lists(TEXT, max_size=3).map(tuple),
+    "model.dropout.word": PROBABILITY,
+    "model.tied_embeddings": st.none() | st.sampled_from(["output", "all"]),
+    "training.learning_rate": st.floats(min_value=1e-300, max_value=1e300),
+    "training.adam_betas": st.tuples(PROBABILITY, PROBABILITY),
+    "training.patience": st.none() | st.integers(min_value=1, max_value=10**30),
+    "training.seed": st.integers(min_value=0, max_value=2**32 - 1),
+    "evaluation.bleu_tokenizer": st.none() | TEXT,
+}
+
+
+def value_at(recipe: Recipe, key: str) -> object:
+    """The setting that a dotted key names, in plain types."""
+    value: object = recipe.model_dump()
+    for part in key.split("."):
+        assert isinstance(value, dict)
+        value = value[part]
+    return value
+
+
+def as_override(key: str, value: object) -> str:
+    # JSON is YAML but for one character that it does not escape.
+    return f"{key}={json.dumps(value)}".replace("\x7f", r"\u007f")
+
+
+@settings(max_examples=25)
+@given(st.fixed_dictionaries({}, optional=SETTINGS))
+def test_a_recipe_written_and_read_again_is_the_same(chosen: dict[str, object]) -> None:
+    recipe = parse(EXAMPLE, *(as_override(key, value) for key, value in chosen.items()))
+    for key, value in chosen.items():
+        assert value_at(recipe, key) == value
+    assert parse(dump_recipe(recipe)) == recipe
+
+
+def test_a_written_recipe_says_everything() -> None:
+    written = dump_recipe(parse(EXAMPLE))
+    assert "\n  learning_rate: 0.001\n" in written
+    assert "\n    deduplicate: false\n" in written
+    assert written.endswith("\n")
+
+
+def test_differences_name_old_and_new_values() -> None:
+    old = parse(EXAMPLE)
+    assert differences(old, parse(EXAMPLE)) == []
+    new = parse(
+        EXAMPLE, "data.validation.tsv=val.tsv", "training.seed=5", "model.tied_embeddings=null"
+    )
+    assert differences(old, new) == [
+        "data.validation.source: 'val.en' -> None",
+        "data.validation.target: 'val.no' -> None",
+        "model.tied_embeddings: 'output' -> None",
+        "training.seed: 1 -> 5",
+        "data.validation.tsv: None -> 'val.tsv'",
+    ]
+
+
+# The recipes that come with us
+
+
+def test_there_are_recipes() -> None:
+    assert RECIPES
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_loads_and_its_model_is_built(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    recipe = load_recipe(path)
+    with torch.device("meta"):
+        model = build_model(
+            recipe.model,
+            source_vocab_size=recipe.tokenizer.vocab_size,
+            target_vocab_size=recipe.tokenizer.vocab_size,
+            pad_id=0,
+        )
+    assert model.output_layer.out_features == recipe.tokenizer.vocab_size
