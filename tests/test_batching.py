@@ -1,0 +1,272 @@
+"""Batches: what is in them, which pairs share one, in which order, and on which device."""
+
+import pickle
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from nmt.batching import Batch, BatchDataset, LengthBuckets, pad_ids
+
+PAD, BOS, EOS = 0, 2, 3
+
+Lengths = list[tuple[int, int]]
+
+# Source and target lengths of up to thirty pairs, many of them equal.
+LENGTHS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=30)
+LIMITS = st.integers(1, 40)
+
+
+def make_dataset(lengths: Sequence[tuple[int, int]]) -> BatchDataset:
+    """Pairs of these lengths; each token tells the pair, the side and the place it is from."""
+    sources, targets = [], []
+    for pair, (source_length, target_length) in enumerate(lengths, start=1):
+        sources.append([100 * pair + place for place in range(source_length)])
+        targets.append([100 * pair + 50 + place for place in range(target_length)])
+    return BatchDataset(sources, targets, pad_id=PAD, bos_id=BOS, eos_id=EOS)
+
+
+def shape(indices: Sequence[int], lengths: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
+    """Sentences, source length and target length of a batch of these pairs, BOS or EOS included."""
+    sources, targets = zip(*(lengths[index] for index in indices), strict=True)
+    return len(indices), max(sources) + 1, max(targets) + 1
+
+
+# What a batch holds
+
+
+def test_a_batch_has_the_pairs_asked_for_with_bos_eos_and_padding() -> None:
+    dataset = BatchDataset(
+        [[11, 12], [13], [14, 15, 16]], [[21], [22, 23], []], pad_id=PAD, bos_id=BOS, eos_id=EOS
+    )
+    batch = dataset[[2, 1]]
+    assert batch.source_ids.tolist() == [[14, 15, 16, 3], [13, 3, 0, 0]]
+    assert batch.source_lengths.tolist() == [4, 2]
+    assert batch.target_input_ids.tolist() == [[2, 0, 0], [2, 22, 23]]
+    assert batch.target_output_ids.tolist() == [[3, 0, 0], [22, 23, 3]]
+    assert batch.target_mask.tolist() == [[True, False, False], [True, True, True]]
+    assert batch.indices.tolist() == [2, 1]
+    assert batch.target_mask.dtype == torch.bool
+    for tensor in tensors(batch):
+        assert tensor.dtype in {torch.int64, torch.bool}
+
+
+def test_special_ids_are_those_that_were_given() -> None:
+    batch = BatchDataset([[5], [5, 5]], [[6], [6, 6]], pad_id=7, bos_id=8, eos_id=9)[[0, 1]]
+    assert batch.source_ids.tolist() == [[5, 9, 7], [5, 5, 9]]
+    assert batch.target_input_ids.tolist() == [[8, 6, 7], [8, 6, 6]]
+    assert batch.target_output_ids.tolist() == [[6, 9, 7], [6, 6, 9]]
+
+
+def test_a_token_with_the_padding_id_is_real_by_its_place() -> None:
+    batch = BatchDataset([[0], []], [[0], []], pad_id=0, bos_id=2, eos_id=3)[[0, 1]]
+    assert batch.source_lengths.tolist() == [2, 1]
+    assert batch.target_mask.tolist() == [[True, True], [True, False]]
+
+
+@given(LENGTHS.filter(bool), st.data())
+def test_every_batch_gives_its_sequences_back(lengths: Lengths, data: st.DataObject) -> None:
+    indices = data.draw(st.lists(st.sampled_from(range(len(lengths))), min_size=1))
+    dataset = make_dataset(lengths)
+    batch = dataset[indices]
+    size = shape(indices, lengths)
+    assert batch.source_ids.shape == (size[0], size[1])
+    assert batch.target_input_ids.shape == batch.target_output_ids.shape == (size[0], size[2])
+    for row, index in enumerate(indices):
+        source, target = dataset.source[index].tolist(), dataset.target[index].tolist()
+        length, mask = int(batch.source_lengths[row]), batch.target_mask[row]
+        assert batch.source_ids[row, :length].tolist() == [*source, EOS]
+        assert set(batch.source_ids[row, length:].tolist()) <= {PAD}
+        assert batch.target_input_ids[row, mask].tolist() == [BOS, *target]
+        assert batch.target_output_ids[row, mask].tolist() == [*target, EOS]
+        padding = torch.cat(
+            (batch.target_input_ids[row, ~mask], batch.target_output_ids[row, ~mask])
+        )
+        assert set(padding.tolist()) <= {PAD}
+    assert batch.indices.tolist() == indices
+
+
+@pytest.mark.parametrize(
+    ("sequences", "expected"),
+    [
+        ([[1, 2], [3]], [[1, 2], [3, 9]]),
+        ([[], [1]], [[9], [1]]),
+        ([[], []], [[], []]),
+        ([], []),
+    ],
+)
+def test_rows_are_padded_behind(sequences: list[list[int]], expected: list[list[int]]) -> None:
+    padded = pad_ids(sequences, 9)
+    assert padded.tolist() == expected
+    assert padded.dtype == torch.int64
+    assert padded.dim() == 2
+
+
+def test_sides_of_unequal_number_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^got 2 sources and 1 targets$"):
+        BatchDataset([[1], [2]], [[3]], pad_id=PAD, bos_id=BOS, eos_id=EOS)
+
+
+# Which pairs share a batch
+
+
+@given(LENGTHS, st.none() | LIMITS, st.none() | LIMITS, st.integers(0, 2**32 - 1))
+def test_an_epoch_has_every_pair_once_within_the_limits(
+    lengths: Lengths, max_tokens: int | None, max_sentences: int | None, seed: int
+) -> None:
+    buckets = LengthBuckets(
+        make_dataset(lengths), max_tokens=max_tokens, max_sentences=max_sentences, seed=seed
+    )
+    batches = list(buckets)
+    assert len(batches) == len(buckets)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        num_sentences, *longest = shape(batch, lengths)
+        assert max_sentences is None or num_sentences <= max_sentences
+        assert (
+            max_tokens is None or num_sentences * max(longest) <= max_tokens or num_sentences == 1
+        )
+
+
+def plain_shapes(
+    lengths: Lengths, max_tokens: float, max_sentences: float
+) -> Counter[tuple[int, int, int]]:
+    """Shapes of the batches when pairs, the shortest first, join the batch until it is full."""
+    shapes: list[tuple[int, int, int]] = []
+    for source, target in sorted(lengths, key=lambda pair: (pair[1], pair[0])):
+        grown = (1, source + 1, target + 1)
+        if shapes:
+            number, longest_source, longest_target = shapes[-1]
+            joined = (number + 1, max(longest_source, source + 1), max(longest_target, target + 1))
+            if joined[0] <= max_sentences and joined[0] * max(joined[1:]) <= max_tokens:
+                shapes.pop()
+                grown = joined
+        shapes.append(grown)
+    return Counter(shapes)
+
+
+@given(LENGTHS, st.none() | LIMITS, st.none() | LIMITS, st.integers(0, 3))
+def test_every_epoch_has_batches_of_the_same_shapes(
+    lengths: Lengths, max_tokens: int | None, max_sentences: int | None, epoch: int
+) -> None:
+    buckets = LengthBuckets(
+        make_dataset(lengths),
+        max_tokens=max_tokens,
+        max_sentences=max_sentences,
+        seed=5,
+        epoch=epoch,
+    )
+    assert Counter(shape(batch, lengths) for batch in buckets) == plain_shapes(
+        lengths, max_tokens or float("inf"), max_sentences or float("inf")
+    )
+
+
+# In which order
+
+MANY = [(number % 7, number % 5) for number in range(200)]
+
+
+def order(dataset: BatchDataset, *, seed: int, epoch: int) -> list[list[int]]:
+    return list(LengthBuckets(dataset, max_sentences=8, seed=seed, epoch=epoch))
+
+
+def test_seed_and_epoch_make_the_order() -> None:
+    dataset = make_dataset(MANY)
+    torch.manual_seed(1)
+    first = order(dataset, seed=1, epoch=0)
+    torch.manual_seed(2)
+    assert order(dataset, seed=1, epoch=0) == first
+    assert order(dataset, seed=1, epoch=1) != first
+    assert order(dataset, seed=2, epoch=0) != first
+    # Another seed is not merely an epoch ahead.
+    assert order(dataset, seed=2, epoch=0) != order(dataset, seed=1, epoch=1)
+
+
+def test_an_order_may_be_read_again() -> None:
+    buckets = LengthBuckets(make_dataset(MANY), max_tokens=40, seed=1)
+    assert list(buckets) == list(buckets)
+
+
+def test_another_epoch_brings_other_pairs_together() -> None:
+    dataset = make_dataset(MANY)
+    first, second = (
+        {frozenset(batch) for batch in order(dataset, seed=1, epoch=e)} for e in (0, 1)
+    )
+    assert len(first & second) < len(first) / 2
+
+
+def test_batches_do_not_come_sorted_by_length() -> None:
+    targets = [shape(batch, MANY)[2] for batch in order(make_dataset(MANY), seed=1, epoch=0)]
+    assert targets != sorted(targets)
+    assert targets != sorted(targets, reverse=True)
+
+
+# Where the tensors are
+
+
+def tensors(batch: Batch) -> list[Tensor]:
+    return [getattr(batch, name) for name in Batch.__dataclass_fields__]
+
+
+def assert_equal(first: Batch, second: Batch) -> None:
+    for one, other in zip(tensors(first), tensors(second), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("non_blocking", [False, True])
+def test_a_batch_goes_to_a_device_but_for_lengths_and_indices(non_blocking: bool) -> None:
+    batch = make_dataset(MANY)[[3, 5]]
+    moved = batch.to("meta", non_blocking=non_blocking)
+    on_cpu = {name for name in Batch.__dataclass_fields__ if not getattr(moved, name).is_meta}
+    assert on_cpu == {"source_lengths", "indices"}
+    assert [tensor.shape for tensor in tensors(moved)] == [
+        tensor.shape for tensor in tensors(batch)
+    ]
+    assert_equal(batch.to(torch.device("cpu"), non_blocking=non_blocking), batch)
+
+
+def test_what_goes_to_a_device_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = make_dataset(MANY)[[3, 5]]
+    pinned: list[Tensor] = []
+
+    def pin_memory(tensor: Tensor) -> Tensor:
+        pinned.append(tensor)
+        return tensor.clone()
+
+    monkeypatch.setattr(Tensor, "pin_memory", pin_memory)
+    copy = batch.pin_memory()
+    assert_equal(copy, batch)
+    moved = {"source_ids", "target_input_ids", "target_output_ids", "target_mask"}
+    assert {id(tensor) for tensor in pinned} == {id(getattr(batch, name)) for name in moved}
+    assert all(getattr(copy, name) is not getattr(batch, name) for name in moved)
+
+
+def test_a_dataset_can_be_pickled() -> None:
+    dataset = make_dataset(MANY)
+    copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - it was made the line before
+    assert len(copy) == len(dataset) == 200
+    assert_equal(copy[[7, 3]], dataset[[7, 3]])
+    assert list(LengthBuckets(copy, max_tokens=30, seed=1)) == list(
+        LengthBuckets(dataset, max_tokens=30, seed=1)
+    )
+
+
+def test_workers_that_start_afresh_make_the_same_batches() -> None:
+    dataset = make_dataset(MANY)
+    buckets = LengthBuckets(dataset, max_sentences=32, seed=1)
+    loader = DataLoader(
+        dataset,
+        sampler=buckets,
+        batch_size=None,
+        num_workers=2,
+        multiprocessing_context="spawn",
+    )
+    batches = list(loader)
+    assert [batch.indices.tolist() for batch in batches] == list(buckets)
+    for batch, indices in zip(batches, buckets, strict=True):
+        assert_equal(batch, dataset[indices])
