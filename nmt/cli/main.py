@@ -1,0 +1,118 @@
+"""The `nmt` command: puts the commands together and gives every outcome its exit code.
+
+The codes: 0 all well; 1 a defect of ours, with its traceback; 2 the input or the usage, in one
+line; 130 Ctrl-C; 141 the reader of a pipe has left. Nothing slow is imported before a command runs.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from nmt import __version__
+from nmt.cli.evaluate import evaluate_command
+from nmt.cli.info import info_command
+from nmt.cli.train import train_command
+from nmt.cli.translate import translate_command
+from nmt.errors import NMTError
+
+_INPUT_OR_USAGE = 2
+# What a shell reports for a program that a signal ended: 128 and the number of the signal.
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"nmt {__version__}")
+        raise typer.Exit
+
+
+def _nmt(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, help="Print the version and leave."),
+    ] = False,
+) -> None:
+    """Train LSTM translation systems, translate with them, and measure how well they do."""
+
+
+def _build_app() -> typer.Typer:
+    app = typer.Typer(
+        name="nmt",
+        add_completion=False,
+        rich_markup_mode="markdown",  # the other mode takes [text in brackets] for colours
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_nmt)
+    app.command("train")(train_command)
+    app.command("translate")(translate_command)
+    app.command("evaluate")(evaluate_command)
+    app.command("info")(info_command)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one `nmt` command.
+
+    Args:
+        arguments: What stands after `nmt`; by default what this process was started with. None at
+            all prints the help.
+
+    Returns:
+        The exit code.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return run(_build_app(), arguments or ["--help"])
+
+
+def run(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Run a command line application; see the top of this file for the exit codes.
+
+    Anything that is neither the user's input nor the user's will passes through: Python prints its
+    traceback and exits with 1.
+    """
+    try:
+        exit_code = _invoke(app, arguments)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        return _refuse(_in_house_style(error.format_message()))
+    except NMTError as error:
+        return _refuse(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _stop_writing()
+        return _BROKEN_PIPE
+    return exit_code
+
+
+def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:
+    # Not `app(...)`: that prints usage errors as a panel of several lines.
+    try:
+        with get_command(app).make_context("nmt", list(arguments)) as context:
+            context.command.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    return 0
+
+
+def _refuse(complaint: str) -> int:
+    print(f"nmt: {complaint}", file=sys.stderr)
+    return _INPUT_OR_USAGE
+
+
+def _in_house_style(message: str) -> str:
+    """Put one of typer's messages on one line, lower case and without a full stop."""
+    line = " ".join(message.split()).removesuffix(".")
+    return line[:1].lower() + line[1:]
+
+
+def _stop_writing() -> None:
+    """Let what still waits to be printed go nowhere, or Python complains about it on leaving."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
