@@ -1,0 +1,149 @@
+"""`nmt info`: says what a run folder holds. Reads its files and changes nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from nmt.recipe import ModelRecipe, Recipe
+    from nmt.run_folder import RunFolder
+
+_LABEL_WIDTH = 12
+
+
+def info_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
+) -> None:
+    """Say what a run folder is: languages, model, training, scores, files."""
+    from nmt.run_folder import RunFolder
+
+    # All of it or nothing: a damaged file is no reason for half an answer.
+    for label, line in list(_describe(RunFolder(run))):
+        print(f"{label:{_LABEL_WIDTH}}{line}")
+
+
+def _describe(folder: "RunFolder") -> Iterator[tuple[str, str]]:
+    """Yield a label, blank where the one before still holds, and what there is to say."""
+    recipe = folder.recipe
+    source_lang, target_lang = recipe.data.direction
+    yield "run folder", str(folder.path)
+    yield "languages", f"{source_lang} to {target_lang}"
+    yield from _labelled("data", _data_lines(recipe))
+    yield "tokenizer", _tokenizer_line(folder)
+    yield from _labelled("model", _model_lines(recipe.model))
+    yield "weights", _weights_line(folder)
+    yield from _labelled("training", _training_lines(folder))
+    yield from _labelled("scores", _score_lines(folder))
+    yield "versions", _versions_line(folder)
+    yield from _labelled("files", _file_lines(folder.path))
+
+
+def _labelled(label: str, lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        yield label, line
+        label = ""
+
+
+def _data_lines(recipe: "Recipe") -> Iterator[str]:
+    from nmt.corpus import describe_set
+
+    data = recipe.data
+    for name, corpus_set in (
+        ("training", data.train),
+        ("validation", data.validation),
+        ("test", data.test),
+    ):
+        if corpus_set is not None:
+            yield f"{name}: {describe_set(corpus_set)}"
+
+
+def _tokenizer_line(folder: "RunFolder") -> str:
+    source, target = folder.tokenizers
+    kind = folder.recipe.tokenizer.model_type
+    if folder.recipe.tokenizer.joint:
+        return f"{kind}, {source.vocab_size:,} pieces for both languages"
+    return f"{kind}, {source.vocab_size:,} source pieces, {target.vocab_size:,} target pieces"
+
+
+def _model_lines(model: "ModelRecipe") -> Iterator[str]:
+    tied = {None: "not tied", "output": "tied to the output layer", "all": "tied, source too"}
+    yield f"embeddings of {model.embedding_size}, {tied[model.tied_embeddings]}"
+    encoder, decoder = model.encoder, model.decoder
+    yield (
+        f"encoder: {_count(encoder.num_layers, 'bidirectional LSTM layer')} "
+        f"of {encoder.hidden_size} a direction"
+    )
+    yield f"attention: {model.attention.kind}"
+    yield f"decoder: {_count(decoder.num_layers, 'LSTM layer')} of {decoder.hidden_size}"
+
+
+def _weights_line(folder: "RunFolder") -> str:
+    from nmt.run_folder import read_weights
+
+    if not folder.weights_file.exists():
+        return f"none: {folder.weights_file.name} is missing; training has not come to its end"
+    num_weights = sum(weight.numel() for weight in read_weights(folder.weights_file).values())
+    return f"{num_weights:,}"
+
+
+def _training_lines(folder: "RunFolder") -> Iterator[str]:
+    training = folder.recipe.training
+    entries = folder.metrics()
+    if not entries:
+        yield f"no validation yet, 0 of {_count(training.max_epochs, 'epoch')}"
+        return
+    last = entries[-1]
+    yield (
+        f"{last['epoch']} of {_count(training.max_epochs, 'epoch')}, "
+        f"{_count(last['step'], 'step')}, {last['seconds'] / 60:.0f} min, seed {training.seed}"
+    )
+    yield f"best validation: {_best_validation(entries, training.checkpoint_metric)}"
+
+
+def _best_validation(entries: list[dict[str, Any]], metric: str) -> str:
+    """Say at which epoch a metric was best, with its signature; of equals the first is the best."""
+    if metric == "loss":
+        best = min(entries, key=lambda entry: float(entry["loss"]))
+        return f"epoch {best['epoch']}, loss = {best['loss']:.4f}"
+    best = max(entries, key=lambda entry: float(entry[metric]))
+    return f"epoch {best['epoch']}, {_score(metric, best[metric], best['signatures'][metric])}"
+
+
+def _score_lines(folder: "RunFolder") -> Iterator[str]:
+    scores = folder.scores()
+    if not scores:
+        yield "none: no test set was translated yet; see nmt evaluate"
+    for score in scores:
+        yield _score(score["name"], score["value"], score["signature"])
+
+
+def _score(name: str, value: float, signature: str) -> str:
+    from nmt.evaluation import Score
+
+    return str(Score(name, value, signature))
+
+
+def _versions_line(folder: "RunFolder") -> str:
+    versions = folder.versions()
+    programs = [name for name in ("nmt", "torch", "lightning", "python") if name in versions]
+    return ", ".join(f"{name} {versions[name]}" for name in programs) or "not recorded"
+
+
+def _file_lines(path: Path) -> Iterator[str]:
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            yield f"{_size(file.stat().st_size):>8}  {file.relative_to(path).as_posix()}"
+
+
+def _size(num_bytes: int) -> str:
+    if num_bytes < 1000:
+        return f"{num_bytes} B"
+    if num_bytes < 1_000_000:
+        return f"{num_bytes / 1000:.1f} kB"
+    return f"{num_bytes / 1_000_000:,.1f} MB"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
