@@ -159,6 +159,16 @@ def test_what_can_go_wrong_goes_wrong_before_translating(
     assert main(["evaluate", "--model", str(run.path)]) == 2
 
 
+def test_a_device_that_is_not_here_is_refused(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["evaluate", "--model", str(run.path), "--device", "cuda"]) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("nmt: device must be auto or one that is here (")
+    assert complaint.endswith("cpu), got 'cuda'\n")
+
+
 def test_nothing_is_left_behind_where_the_model_cannot_be_loaded(
     run: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,7 +57,9 @@ def evaluate_command(
     )
     if threads is not None:
         torch.set_num_threads(threads)
-    translator = Translator.load(model, device=device, beam_size=beam_size, batch_size=batch_size)
+    translator = Translator.load(
+        model, device=device.value, beam_size=beam_size, batch_size=batch_size
+    )
     make_report_folder(report_folder)
 
     hypotheses = _translate(translator, [pair.source for pair in pairs])
