@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scripted_engine import Ids, ScriptedEngine
+from tiny_run import SOURCES, write_run
 from torch import Tensor
 
-from nmt.engine import Engine
-from nmt.errors import NMTError
+from nmt.engine import Engine, ModelEngine
+from nmt.errors import CheckpointError, NMTError
 from nmt.model import DecoderState, EncoderOutput
 from nmt.recipe import TokenizerRecipe
+from nmt.run_folder import load_run
 from nmt.tokenizer import Tokenizer
 from nmt.translator import Translator, choose_device, cut_points
 
@@ -308,3 +311,64 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -
     complaint = r"device must be auto or one that is here \(mps, cpu\), got 'cuda'"
     with pytest.raises(NMTError, match=complaint):
         choose_device("cuda")
+
+
+# From a run folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = ("decoding.max_source_length=50", "decoding.batch_size=3")
+    return write_run(tmp_path_factory.mktemp("runs") / "run", *settings).path
+
+
+def test_a_run_folder_is_enough_to_translate_as_its_recipe_says(run: Path) -> None:
+    trained = load_run(run)
+    by_hand = Translator(
+        trained.source_tokenizer,
+        trained.target_tokenizer,
+        ModelEngine(trained.model),
+        beam_size=2,
+        length_penalty=1.0,
+        max_length_ratio=2.0,
+        max_target_length=8,
+        max_source_length=50,
+        batch_size=3,
+    )
+    translator = Translator.load(run)
+    found = list(translator.translate_detailed(SOURCES))
+    assert found == list(by_hand.translate_detailed(SOURCES))
+    assert translator.translate(SOURCES) == [translation.text for translation in found]
+    assert any(translation.text for translation in found)
+    assert (translator.max_source_length, translator.window_size) == (50, 48)
+
+
+def test_what_is_asked_for_goes_before_the_recipe(run: Path) -> None:
+    translator = Translator.load(
+        run, device="auto", beam_size=5, length_penalty=0.0, batch_size=1, num_hypotheses=4
+    )
+    assert translator.window_size == 16
+    [translation] = translator.translate_detailed(["ein Hund"])
+    assert len(translation.hypotheses) == 4
+    # Without a length penalty the two are one.
+    assert [hypothesis.score for hypothesis in translation.hypotheses] == [
+        hypothesis.log_prob for hypothesis in translation.hypotheses
+    ]
+
+
+def test_a_real_model_translates_a_line_the_same_in_any_company(run: Path) -> None:
+    lines = [*SOURCES, " ".join(SOURCES * 3), "Hund", "eine"]
+    alone = Translator.load(run, batch_size=1).translate(lines)
+    together = Translator.load(run, batch_size=20).translate(lines)
+    backwards = Translator.load(run, batch_size=2).translate(lines[::-1])
+    assert alone == together == backwards[::-1]
+
+
+def test_a_run_that_is_not_there_or_a_device_that_is_not_here_is_refused(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(CheckpointError, match="nowhere: no such run folder"):
+        Translator.load(run / "nowhere")
+    with pytest.raises(NMTError, match=r"device must be .* got 'cuda'"):
+        Translator.load(run, device="cuda")

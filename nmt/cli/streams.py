@@ -51,7 +51,8 @@ def check_output(path: Path | None, *, source: BinaryIO) -> None:
     Raises:
         NMTError: The file cannot be written, or is the one that `source` reads.
     """
-    if path is None:
+    # Who reads from a pipe takes it for the end when it is closed after a trial.
+    if path is None or path.is_fifo():
         return
     is_new = not path.exists()
     try:
@@ -141,11 +142,11 @@ def write_lines(stream: BinaryIO, lines: Iterable[str], *, name: str) -> None:
 
 def _read_ahead(stream: _Readable, name: str, waiting: "Queue[str | Exception | None]") -> None:
     """Put the lines where they wait, behind them None, or the error that ended the reading."""
-    from nmt.corpus.files import decode_line
+    from nmt.corpus.files import decode_lines
 
     try:
-        for number, raw in enumerate(_raw_lines(stream), start=1):
-            waiting.put(decode_line(raw, name, number))
+        for line in decode_lines(_raw_lines(stream), name=name):
+            waiting.put(line)
         waiting.put(None)
     except OSError as error:
         waiting.put(DataError(f"{name}: cannot be read ({_reason(error)})"))

@@ -9,6 +9,7 @@ all pairs that follow. So files are read as bytes and decoded line by line.
 import gzip
 import zlib
 from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -33,11 +34,7 @@ def read_lines(path: str | Path) -> list[str]:
     path = Path(path)
     try:
         with _open(path) as file:
-            return [
-                decode_line(raw, path, number)
-                for number, raw in enumerate(file, start=1)
-                if (number, raw) != (1, BOM_UTF8)  # a file of nothing but the mark has no line
-            ]
+            return list(decode_lines(file, name=path))
     except EOFError as error:
         raise DataError(f"{path}: gzip file must not end early; fetch or pack it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -47,17 +44,28 @@ def read_lines(path: str | Path) -> list[str]:
         raise DataError(f"{path}: cannot be read ({reason.lower()})") from error
 
 
-def decode_line(raw: bytes, name: str | Path, number: int) -> str:
-    """Read one line of UTF-8, see `read_lines`.
+def decode_lines(raw_lines: Iterable[bytes], *, name: str | Path) -> Iterator[str]:
+    """Read lines of UTF-8 as they come, see `read_lines`.
 
     Args:
-        raw: The line, with its line end if it has one.
-        name: What the complaint calls the file.
-        number: Which line of the file it is, counted from 1.
+        raw_lines: The lines with their line ends, from the first on.
+        name: What complaints call the file.
 
     Raises:
-        DataError: The line is not UTF-8.
+        DataError: A line is not UTF-8.
     """
+    for number, raw in enumerate(raw_lines, start=1):
+        if (number, raw) != (1, BOM_UTF8):  # a file of nothing but the mark has no line
+            yield _decode(raw, name, number)
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _decode(raw: bytes, name: str | Path, number: int) -> str:
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -68,9 +76,3 @@ def decode_line(raw: bytes, name: str | Path, number: int) -> str:
     if number == 1:
         line = line.removeprefix("\ufeff")  # the byte order mark
     return line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast("BinaryIO", gzip.open(path, "rb"))
-    return path.open("rb")
