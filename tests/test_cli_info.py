@@ -54,7 +54,7 @@ def test_a_fresh_run_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[
         "data": ["training: train.tsv", "validation: validation.tsv"],
         "tokenizer": ["unigram, 34 pieces for both languages"],
         "model": [
-            "embeddings of 8, tied to the output layer",
+            "embeddings of 8, target and output layer tied",
             "encoder: 1 bidirectional LSTM layer of 4 a direction",
             "attention: general",
             "decoder: 2 LSTM layers of 8",
@@ -87,13 +87,13 @@ def test_weights_that_are_shared_count_once(
 
 @pytest.mark.parametrize(
     ("tied", "words"),
-    [("all", "tied, source too"), ("output", "tied to the output layer"), ("null", "not tied")],
+    [("all", ", all tied"), ("output", ", target and output layer tied"), ("null", "")],
 )
 def test_it_says_which_embeddings_are_tied(
     tmp_path: Path, tied: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = write_run(tmp_path / "run", f"model.tied_embeddings={tied}")
-    assert info(run, capsys)["model"][0] == f"embeddings of 8, {words}"
+    assert info(run, capsys)["model"][0] == f"embeddings of 8{words}"
 
 
 def test_two_tokenizers_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,8 +68,8 @@ def _tokenizer_line(folder: "RunFolder") -> str:
 
 
 def _model_lines(model: "ModelRecipe") -> Iterator[str]:
-    tied = {None: "not tied", "output": "tied to the output layer", "all": "tied, source too"}
-    yield f"embeddings of {model.embedding_size}, {tied[model.tied_embeddings]}"
+    tied = {None: "", "output": ", target and output layer tied", "all": ", all tied"}
+    yield f"embeddings of {model.embedding_size}{tied[model.tied_embeddings]}"
     encoder, decoder = model.encoder, model.decoder
     yield (
         f"encoder: {_count(encoder.num_layers, 'bidirectional LSTM layer')} "
