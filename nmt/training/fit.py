@@ -112,6 +112,7 @@ def _trainer(recipe: Recipe, folder: RunFolder, callbacks: list[Callback]) -> Tr
         reload_dataloaders_every_n_epochs=1,
         callbacks=callbacks,
         logger=_logger(recipe, folder),
+        log_every_n_steps=1,  # or small corpora are warned about; nothing is logged by steps
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -136,6 +137,7 @@ def _run(
         # true of Lightning's own code, and nothing that a user could change
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*does not have many workers")
+        warnings.filterwarnings("ignore", message=".*persistent_workers=True")
         try:
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:

@@ -1,9 +1,10 @@
-"""What Lightning calls for each batch: the loss, the optimizer and what a checkpoint remembers."""
+"""What Lightning calls for each batch: the loss, the optimizer and the random numbers."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningModule
 from torch import Tensor
@@ -40,6 +41,16 @@ class TranslationModule(LightningModule):
         self.total_steps = total_steps
         self._tokens_of_step: list[int] = []
         self._validation = torch.zeros(2, dtype=torch.float64)
+
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Seed dropout anew in every epoch, by the recipe's seed and the epoch alone.
+
+        A run that goes on from a checkpoint then draws what an unbroken one draws, whatever else
+        has drawn before: the loaders do, and not the same number of times.
+        """
+        if batch_index == 0:
+            sequence = np.random.SeedSequence((self.recipe.seed, self.current_epoch))
+            torch.manual_seed(int(sequence.generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the batch's loss, as a mean over the tokens of the step's first batch."""
@@ -113,24 +124,6 @@ class TranslationModule(LightningModule):
                 group["lr"] = self.recipe.learning_rate * factor
         super().optimizer_step(*args, **kwargs)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the random states, as tensors."""
-        checkpoint["random_states"] = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            checkpoint["random_states"]["cuda"] = torch.cuda.get_rng_state_all()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the random states of the checkpoint."""
-        self._random_states = checkpoint["random_states"]
-
-    def on_train_start(self) -> None:
-        """Set the random states after all else is set up, so that nothing draws in between."""
-        states = self.__dict__.pop("_random_states", None)
-        if states is not None:
-            torch.set_rng_state(states["cpu"].cpu())
-            if torch.cuda.is_available() and "cuda" in states:
-                torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
-
     def _logits(self, batch: Batch) -> Tensor:
         logits: Tensor = self.model(
             batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
@@ -140,11 +133,12 @@ class TranslationModule(LightningModule):
 
 def _optimizer(model: Seq2Seq, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    fused = next(model.parameters()).device.type in {"cpu", "cuda"}
+    # Lightning clips no gradients for a fused optimizer under mixed precision
+    fused = recipe.precision == "fp32" and next(model.parameters()).device.type in {"cpu", "cuda"}
     return kind(
         model.parameters(),
         lr=recipe.learning_rate,
         betas=recipe.adam_betas,
         weight_decay=recipe.weight_decay,
-        fused=fused,
+        fused=fused or None,
     )
