@@ -224,11 +224,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write weights as safetensors, tensors that are one in memory once."""
+    """Write weights as safetensors, tensors that are one in memory once.
+
+    Equal weights give equal files.
+    """
     unique = _unique(weights)
     metadata = {"format_version": FORMAT_VERSION, "nmt_version": __version__}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in unique.items()}
-    write_atomically(path, safetensors.torch.save(tensors, metadata))
+    write_atomically(path, _with_sorted_header(safetensors.torch.save(tensors, metadata)))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -286,6 +289,14 @@ def _unique(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             seen.add(weight.data_ptr())
             unique[name] = weight
     return unique
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """Return a safetensors file with its header in order: the library writes metadata in any."""
+    start = 8  # bytes that hold the size of the header, a JSON object padded with spaces
+    end = start + int.from_bytes(data[:start], "little")
+    header = json.dumps(json.loads(data[start:end]), sort_keys=True, separators=(",", ":"))
+    return data[:start] + header.encode("ascii").ljust(end - start) + data[end:]
 
 
 def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
