@@ -21,7 +21,7 @@ pairs. It translates by itself, without a network:
 {scores}
 
 What it has not seen in training it translates badly; it knows no facts, and it may leave out or
-make up. It is fit for text like its training data: {train_set}.
+make up. It is fit for text like its training data.
 
 | what | |
 |---|---|
@@ -59,7 +59,8 @@ def model_card(
         scores: What is in `scores.json`; empty where there is no test set.
     """
     rows = [
-        f"| {score['name']} | {score['value']:.2f} | `{score['signature']}` |" for score in scores
+        f"| {score['name']} | {score['value']:.2f} | `{_cell(score['signature'])}` |"
+        for score in scores
     ]
     source_lang, target_lang = recipe.data.direction
     return _CARD.format(
@@ -70,10 +71,14 @@ def model_card(
         num_pairs=num_pairs,
         path=path,
         scores="\n".join(rows) or "| not tested | | |",
-        train_set=sets["train"],
-        validation_set=sets["validation"],
-        test_set=sets.get("test", "none"),
+        train_set=_cell(sets["train"]),
+        validation_set=_cell(sets["validation"]),
+        test_set=_cell(sets.get("test", "none")),
         chosen=chosen,
         version=versions["nmt"],
         torch=versions["torch"],
     )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")  # a bare | would end the table's cell
