@@ -1,0 +1,307 @@
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from tiny_run import SOURCES, TARGETS, write_run
+
+from nmt import Translator
+from nmt.errors import CheckpointError, NMTError, TokenizerError
+from nmt.run_folder import (
+    RunFolder,
+    average_weights,
+    load_run,
+    read_weights,
+    set_weights,
+    write_atomically,
+    write_weights,
+)
+from nmt.tokenizer import Tokenizer
+
+OUTPUT_BIAS = "output_layer.bias"
+SOURCE_TABLE = "encoder.embedding.table.weight"
+
+
+@pytest.fixture(scope="module")
+def written_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return write_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def run(written_run: RunFolder, tmp_path: Path) -> RunFolder:
+    """A whole run folder to do damage to."""
+    shutil.copytree(written_run.path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def rewrite(run: RunFolder, changes: dict[str, torch.Tensor | None]) -> None:
+    """Write the run's weights again, some changed; None takes one away."""
+    weights = read_weights(run.weights_file) | changes
+    write_weights(
+        run.weights_file,
+        {name: weight for name, weight in weights.items() if weight is not None},
+    )
+
+
+def assert_refused(run: RunFolder, message: str) -> None:
+    """Loading must fail with this message, the folder or a file of it in front, in one line."""
+    with pytest.raises(CheckpointError) as raised:
+        load_run(run.path)
+    complaint = str(raised.value)
+    assert complaint.startswith(str(run.path))
+    assert "\n" not in complaint
+    assert re.search(message, complaint), complaint
+
+
+def test_a_written_run_is_read_back_whole(run: RunFolder) -> None:
+    loaded = load_run(run.path)
+    state = loaded.model.state_dict()
+    weights = read_weights(run.weights_file)
+    assert weights.keys() < state.keys()
+    assert all(torch.equal(weight, state[name]) for name, weight in weights.items())
+    assert loaded.recipe == run.recipe
+    assert loaded.source_tokenizer.decode(loaded.source_tokenizer.encode(SOURCES[0])) == SOURCES[0]
+    assert loaded.target_tokenizer.decode(loaded.target_tokenizer.encode(TARGETS[0])) == TARGETS[0]
+    assert not any(part.training for part in loaded.model.modules())
+
+
+def test_the_two_sides_keep_their_own_tokenizers(tmp_path: Path, run: RunFolder) -> None:
+    source = Tokenizer.train(SOURCES, run.recipe.tokenizer.model_copy(update={"vocab_size": 24}))
+    target = Tokenizer.train(TARGETS, run.recipe.tokenizer.model_copy(update={"vocab_size": 20}))
+    folder = RunFolder(tmp_path / "two")
+    folder.make()
+    folder.start(run.recipe, (source, target), {})
+    assert [tokenizer.vocab_size for tokenizer in folder.tokenizers] == [24, 20]
+    model = folder.build_model()
+    write_weights(folder.weights_file, model.state_dict())
+    loaded = load_run(folder.path)
+    assert len(loaded.model.state_dict()[SOURCE_TABLE]) == 24
+    assert len(loaded.model.state_dict()[OUTPUT_BIAS]) == 20
+
+
+@pytest.mark.parametrize("folder", ["missing", "file"])
+def test_what_is_no_folder_is_refused(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert_refused(RunFolder(tmp_path / folder), f"{folder}: no such run folder$")
+
+
+@pytest.mark.parametrize(
+    "name", ["recipe.yaml", "source.model", "target.model", "model.safetensors"]
+)
+def test_a_missing_file_is_named(name: str, run: RunFolder) -> None:
+    (run.path / name).unlink()
+    assert_refused(run, f": {name} is missing; not a whole run folder$")
+
+
+@pytest.mark.parametrize("num_bytes", [0, 4, 100, -1])
+def test_cut_off_weights_are_refused(num_bytes: int, run: RunFolder) -> None:
+    run.weights_file.write_bytes(run.weights_file.read_bytes()[:num_bytes])
+    assert_refused(run, r"model\.safetensors: damaged or not safetensors \(.+\)$")
+
+
+def test_a_damaged_tokenizer_is_refused(run: RunFolder) -> None:
+    run.target_tokenizer_file.write_bytes(b"nothing of the kind")
+    with pytest.raises(TokenizerError, match=r"target\.model: not a SentencePiece model"):
+        load_run(run.path)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (
+            {"format_version": "2", "nmt_version": "9.1.0"},
+            r"must be 1, got 2 \(written by nmt 9\.1\.0; this is nmt ",
+        ),
+        (None, r"must be 1, got None \(written by nmt another program; this is nmt "),
+    ],
+)
+def test_weights_of_another_format_are_refused(
+    metadata: dict[str, str] | None, message: str, run: RunFolder
+) -> None:
+    weights = read_weights(run.weights_file)
+    safetensors.torch.save_file(weights, run.weights_file, metadata)
+    assert_refused(run, rf"model\.safetensors: format version {message}")
+
+
+@pytest.mark.parametrize(("side", "weight"), [("source", SOURCE_TABLE), ("target", OUTPUT_BIAS)])
+def test_weights_of_another_vocabulary_are_refused(side: str, weight: str, run: RunFolder) -> None:
+    old = read_weights(run.weights_file)[weight]
+    rewrite(run, {weight: torch.cat((old, old[:2]))})
+    assert_refused(
+        run,
+        f": weights have 36 {side} embeddings, {side}.model has 34 pieces; "
+        "these files are not of one run$",
+    )
+
+
+def test_weights_of_another_shape_are_refused(run: RunFolder) -> None:
+    rewrite(run, {SOURCE_TABLE: read_weights(run.weights_file)[SOURCE_TABLE][:, :7]})
+    assert_refused(
+        run,
+        rf"model\.safetensors: weight {SOURCE_TABLE!r} must have the shape \(34, 8\), "
+        r"got \(34, 7\); not of the run's recipe$",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "what"),
+    [("extra", torch.ones(1), "not of this model"), (OUTPUT_BIAS, None, "missing")],
+)
+def test_a_weight_too_many_or_too_few_is_named(
+    name: str, weight: torch.Tensor | None, what: str, run: RunFolder
+) -> None:
+    rewrite(run, {name: weight})
+    assert_refused(run, rf"weight {name!r} is {what}; not of the run's recipe$")
+
+
+@pytest.mark.parametrize("tied", ["null", "output", "all"])
+def test_weights_that_are_one_are_written_once(tied: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", f"model.tied_embeddings={tied}")
+    sharing = {
+        "null": 0,  # three tables of 34 vectors: source, target, output
+        "output": 1,
+        "all": 2,
+    }
+    weights = read_weights(run.weights_file)
+    tables = [name for name, weight in weights.items() if weight.shape == (34, 8)]
+    assert len(tables) == 3 - sharing[tied]
+    assert len(run.build_model().state_dict()) - len(weights) == sharing[tied]
+    state = load_run(run.path).model.state_dict()
+    assert all(torch.equal(weight, state[name]) for name, weight in weights.items())
+
+
+def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
+    weights = {"b": torch.arange(3.0), "a": torch.ones(2, 2), "ä": torch.zeros(1)}
+    files = [tmp_path / str(number) for number in range(20)]
+    for file in files:
+        write_weights(file, weights)
+    assert len({file.read_bytes() for file in files}) == 1
+    read = read_weights(files[0])
+    assert read.keys() == weights.keys()
+    assert all(torch.equal(read[name], weights[name]) for name in weights)
+
+
+def test_shared_weights_reach_every_place(run: RunFolder) -> None:
+    model = load_run(run.path).model
+    assert model.output_layer.weight is model.decoder.embedding.table.weight
+    model.output_layer.weight.data.zero_()
+    set_weights(model, read_weights(run.weights_file), name="weights")
+    assert model.decoder.embedding.table.weight.abs().sum() > 0
+
+
+def test_the_mean_of_weights_is_over_each_number(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a", "b", "c")]
+    values = ([1.0, 2.0], [3.0, 4.0], [8.0, 0.0])
+    for file, row in zip(files, values, strict=True):
+        write_weights(file, {"weight": torch.tensor(row)})
+    assert average_weights(files)["weight"].tolist() == [4.0, 2.0]
+    assert average_weights(files[:2])["weight"].tolist() == [2.0, 3.0]
+    assert average_weights(files[2:])["weight"].tolist() == [8.0, 0.0]
+
+
+@pytest.mark.parametrize(("content", "expected"), [("é\n", b"\xc3\xa9\n"), (b"\xff", b"\xff")])
+def test_text_is_written_as_utf8_and_bytes_as_they_are(
+    content: str | bytes, expected: bytes, tmp_path: Path
+) -> None:
+    write_atomically(tmp_path / "file", content)
+    assert (tmp_path / "file").read_bytes() == expected
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("place", ["os.fsync", "pathlib.Path.replace"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_atomically(tmp_path / "file", "old")
+    with monkeypatch.context() as patched:
+        patched.setattr(place, refuse)
+        with pytest.raises(NMTError, match=r"/file: cannot write: No space left on device$"):
+            write_atomically(tmp_path / "file", "new")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("parent", "reason"), [("missing", "No such file or directory"), ("file", "Not a directory")]
+)
+def test_a_file_that_cannot_be_is_refused(parent: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(NMTError, match=f"{parent}/new: cannot write: {reason}$"):
+        write_atomically(tmp_path / parent / "new", "text")
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(NMTError, match=r"file/run: cannot write a run folder there: Not a dir"):
+        RunFolder(tmp_path / "file" / "run").make()
+
+
+def test_a_run_has_begun_when_its_recipe_is_there(run: RunFolder) -> None:
+    assert run.is_started
+    run.recipe_file.unlink()
+    assert not run.is_started
+
+
+@pytest.mark.parametrize(
+    ("name", "is_foreign"),
+    [
+        ("source.model", False),
+        ("versions.json", False),
+        ("checkpoints", False),
+        (".recipe.yaml.123.part", False),
+        ("README.md", True),  # somebody's, and it would be overwritten
+        ("thesis.tex", True),
+    ],
+)
+def test_only_what_a_cut_off_start_leaves_may_lie_about(
+    name: str, is_foreign: bool, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    assert not folder.holds_other_files()
+    (tmp_path / name).write_text("", encoding="utf-8")
+    assert folder.holds_other_files() == is_foreign
+
+
+def test_only_an_empty_folder_is_taken_back(run: RunFolder, tmp_path: Path) -> None:
+    run.remove_if_empty()
+    assert run.is_started
+    fresh = RunFolder(tmp_path / "fresh")
+    fresh.make()
+    assert fresh.checkpoints.is_dir()
+    fresh.remove_if_empty()
+    assert not fresh.path.exists()
+
+
+@pytest.mark.parametrize("num_bytes", [1, 12, 16])  # at 16 the é is cut in two
+def test_a_last_line_cut_off_is_left_out_of_the_metrics(num_bytes: int, run: RunFolder) -> None:
+    lines = '{"epoch": 1}\n' + '{"sample": "été"}\n'
+    cut = lines.encode("utf-8")[: len('{"epoch": 1}\n') + num_bytes]
+    assert (num_bytes == 16) == cut.endswith(b"\xc3")
+    run.metrics_file.write_bytes(cut)
+    assert run.metrics() == [{"epoch": 1}]
+
+
+def test_what_is_not_yet_there_is_empty(run: RunFolder) -> None:
+    run.versions_file.unlink()
+    assert (run.metrics(), run.scores(), run.versions()) == ([], [], {})
+
+
+def test_scores_and_versions_are_what_the_files_say(run: RunFolder) -> None:
+    scores = [{"name": "BLEU", "value": 37.6, "signature": "nrefs:1"}]
+    run.report.mkdir()
+    (run.report / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+    assert run.scores() == scores
+    assert run.versions()["seed"] == 7
+
+
+def test_a_run_folder_translates_wherever_it_is(run: RunFolder, tmp_path: Path) -> None:
+    before = Translator.load(run.path).translate(SOURCES)
+    run.path.rename(tmp_path / "elsewhere")
+    assert Translator.load(tmp_path / "elsewhere").translate(SOURCES) == before
