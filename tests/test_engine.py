@@ -1,0 +1,76 @@
+import pytest
+import torch
+from small_models import BOS, TARGET_VOCAB_SIZE, build, make_batch
+
+from nmt.engine import ModelEngine
+from nmt.model import Seq2Seq
+
+NUM_ROWS = 4
+
+
+@pytest.fixture
+def model() -> Seq2Seq:
+    """A model with much dropout, left in training mode."""
+    return build({"dropout": {"embedding": 0.5, "layers": 0.5, "readout": 0.5}}).train()
+
+
+def first_tokens(count: int = NUM_ROWS) -> torch.Tensor:
+    return torch.full((count,), BOS)
+
+
+def test_log_probabilities_are_those_of_the_logits(model: Seq2Seq) -> None:
+    batch, engine = make_batch(), ModelEngine(model)
+    encoder_output, state = engine.encode(batch.source_ids, batch.source_lengths)
+    log_probs, new_state, attention = engine.step(first_tokens(), state, encoder_output)
+    logits, expected_state, expected_attention = model.eval().decode(
+        first_tokens(), state, encoder_output
+    )
+    assert log_probs.shape == (NUM_ROWS, TARGET_VOCAB_SIZE)
+    sums = log_probs.exp().sum(dim=1)
+    torch.testing.assert_close(sums, torch.ones(NUM_ROWS))
+    # in float32: search adds up hundreds of them
+    expected = logits.float() - logits.float().exp().sum(dim=1, keepdim=True).log()
+    torch.testing.assert_close(log_probs, expected)
+    assert torch.equal(new_state.hidden, expected_state.hidden)
+    assert torch.equal(new_state.cell, expected_state.cell)
+    assert torch.equal(attention, expected_attention)
+
+
+def test_step_by_step_gives_what_teacher_forcing_gives(model: Seq2Seq) -> None:
+    batch, engine = make_batch(), ModelEngine(model)
+    encoder_output, state = engine.encode(batch.source_ids, batch.source_lengths)
+    steps = []
+    for tokens in batch.target_input_ids.T:
+        log_probs, state, _ = engine.step(tokens, state, encoder_output)
+        steps.append(log_probs)
+    found = torch.stack(steps, dim=1)[batch.target_mask]
+    logits = model.eval()(
+        batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
+    )
+    torch.testing.assert_close(found, torch.log_softmax(logits.float(), dim=1))
+
+
+def test_dropout_is_off(model: Seq2Seq) -> None:
+    batch, engine = make_batch(), ModelEngine(model)
+    outputs = []
+    for _ in range(2):
+        encoder_output, state = engine.encode(batch.source_ids, batch.source_lengths)
+        outputs.append(engine.step(first_tokens(), state, encoder_output)[0])
+    assert torch.equal(outputs[0], outputs[1])
+
+
+@pytest.mark.parametrize("num_tokens", [3, 8])
+def test_a_state_of_other_rows_is_refused(num_tokens: int, model: Seq2Seq) -> None:
+    batch, engine = make_batch(), ModelEngine(model)
+    encoder_output, state = engine.encode(batch.source_ids, batch.source_lengths)
+    message = (
+        rf"^state has 4 rows, token_ids has {num_tokens}; "
+        r"repeat the state with DecoderState\.repeat\(beam_size\) first$"
+    )
+    with pytest.raises(ValueError, match=message):
+        engine.step(first_tokens(num_tokens), state, encoder_output)
+
+
+def test_the_device_is_that_of_the_weights(model: Seq2Seq) -> None:
+    assert ModelEngine(model).device == torch.device("cpu")
+    assert ModelEngine(model.to("meta")).device == torch.device("meta")
