@@ -1,0 +1,240 @@
+"""What happens to the weights within an optimizer step, by way of Lightning's own trainer."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from lightning import Trainer
+from small_models import BOS, EOS, PAD, SOURCES, TARGETS, build
+from torch.utils.data import DataLoader
+
+from nmt.batching import Batch, BatchDataset
+from nmt.model import Seq2Seq
+from nmt.recipe import TrainingRecipe
+from nmt.training.module import TranslationModule
+
+# small steps: the weights stay what they are, up to what is compared
+STILL = {"learning_rate": 1e-12, "schedule": "constant", "warmup_steps": 0, "max_sentences": 4}
+BATCHES = ([0, 1], [2], [3])
+Gradients = dict[str, torch.Tensor]
+
+
+class Watched(TranslationModule):
+    """Writes down what each optimizer step was made with, and a random number of each batch."""
+
+    def __init__(self, model: Seq2Seq, recipe: TrainingRecipe) -> None:
+        super().__init__(model, recipe, total_steps=100)
+        self.gradients: list[Gradients] = []
+        self.clipped: list[Gradients] = []
+        self.rates: list[float] = []
+        self.drawn: list[float] = []
+
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        self.drawn.append(float(torch.rand(1)))
+        return super().training_step(batch, batch_index)
+
+    def configure_gradient_clipping(self, optimizer: Any, *options: Any, **more: Any) -> None:
+        self.rates.append(optimizer.param_groups[0]["lr"])
+        self.gradients.append(gradients_of(self.model))
+        super().configure_gradient_clipping(optimizer, *options, **more)
+        self.clipped.append(gradients_of(self.model))
+
+
+def gradients_of(model: Seq2Seq) -> Gradients:
+    return {
+        name: weight.grad.clone()
+        for name, weight in model.named_parameters()
+        if weight.grad is not None
+    }
+
+
+def small_model() -> Seq2Seq:
+    return build({"dropout": {"embedding": 0.0, "layers": 0.0, "readout": 0.0}}).train()
+
+
+def dataset() -> BatchDataset:
+    return BatchDataset(SOURCES, TARGETS, pad_id=PAD, bos_id=BOS, eos_id=EOS)
+
+
+def loader(batches: Sequence[list[int]]) -> DataLoader[Batch]:
+    return DataLoader(dataset(), sampler=batches, batch_size=None)  # type: ignore[arg-type]
+
+
+def recipe_of(**changes: object) -> TrainingRecipe:
+    return TrainingRecipe.model_validate({**STILL, **changes})
+
+
+def watch(
+    recipe: TrainingRecipe,
+    *,
+    batches: Sequence[list[int]] = BATCHES,
+) -> Watched:
+    """Train a small model on these batches."""
+    module = Watched(small_model(), recipe)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=recipe.max_epochs,
+        gradient_clip_val=recipe.max_grad_norm,
+        accumulate_grad_batches=recipe.gradient_accumulation,
+        check_val_every_n_epoch=recipe.validate_every,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, loader(batches), loader(BATCHES))
+    return module
+
+
+def plain_loss(model: Seq2Seq, indices: list[int], *, label_smoothing: float) -> torch.Tensor:
+    """The mean over the tokens of pairs, each pair by itself: no padding anywhere."""
+    losses = []
+    for index in indices:
+        batch = dataset()[[index]]
+        logits = model(
+            batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
+        )
+        log_probs = torch.log_softmax(logits.float(), dim=1)
+        of_labels = log_probs.gather(1, batch.target_output_ids.T)[:, 0]
+        smooth = log_probs.mean(dim=1)
+        losses.append(-(1 - label_smoothing) * of_labels - label_smoothing * smooth)
+    return torch.cat(losses).mean()
+
+
+def assert_gradients_are_of_the_mean(found: Gradients, indices: list[int]) -> None:
+    model = small_model()
+    plain_loss(model, indices, label_smoothing=0.1).backward()
+    expected = gradients_of(model)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_a_steps_gradient_is_that_of_the_mean_over_all_its_tokens() -> None:
+    # 4 + 2, 5 and 1 tokens; the second step has one batch only
+    gradients = watch(
+        recipe_of(max_epochs=1, gradient_accumulation=2, max_grad_norm=None)
+    ).gradients
+    assert len(gradients) == 2
+    assert_gradients_are_of_the_mean(gradients[0], [0, 1, 2])
+    assert_gradients_are_of_the_mean(gradients[1], [3])
+
+
+def test_without_accumulation_every_batch_is_a_step() -> None:
+    gradients = watch(recipe_of(max_epochs=1, max_grad_norm=None)).gradients
+    assert len(gradients) == 3
+    assert_gradients_are_of_the_mean(gradients[0], [0, 1])
+    assert_gradients_are_of_the_mean(gradients[2], [3])
+
+
+def norm(gradients: Gradients) -> float:
+    return math.hypot(*(float(gradient.norm()) for gradient in gradients.values()))
+
+
+def test_gradients_are_scaled_down_to_the_greatest_norm_after_they_are_added_up() -> None:
+    module = watch(recipe_of(max_epochs=1, gradient_accumulation=2, max_grad_norm=1e-3))
+    before, after = module.gradients[0], module.clipped[0]
+    assert norm(before) > 2e-3
+    assert norm(after) == pytest.approx(1e-3, rel=1e-2)
+    scale = norm(after) / norm(before)
+    for name, gradient in before.items():
+        torch.testing.assert_close(after[name], gradient * scale, rtol=1e-4, atol=1e-12)
+
+
+def test_small_gradients_are_left_alone() -> None:
+    module = watch(recipe_of(max_epochs=1, max_grad_norm=1e3))
+    assert module.clipped[0].keys() == module.gradients[0].keys()
+    for name, gradient in module.gradients[0].items():
+        assert torch.equal(module.clipped[0][name], gradient)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
+def test_the_training_loss_is_smoothed_and_a_mean_over_tokens(label_smoothing: float) -> None:
+    model = small_model()
+    module = TranslationModule(model, recipe_of(label_smoothing=label_smoothing), total_steps=1)
+    loss = module.training_step(dataset()[[0, 1, 2]], 0)
+    expected = plain_loss(model, [0, 1, 2], label_smoothing=label_smoothing)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_the_validation_loss_is_a_mean_over_all_tokens_without_smoothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged: dict[str, torch.Tensor] = {}
+    module = TranslationModule(small_model(), recipe_of(label_smoothing=0.3), total_steps=1)
+    monkeypatch.setattr(module, "log", logged.__setitem__)
+    for _ in range(2):  # the second validation starts anew
+        module.on_validation_epoch_start()
+        for number, indices in enumerate(BATCHES):
+            module.validation_step(dataset()[indices], number)
+        module.on_validation_epoch_end()
+    expected = plain_loss(module.model, [0, 1, 2, 3], label_smoothing=0.0)
+    torch.testing.assert_close(logged["loss"], expected)
+
+
+def optimizer_of(recipe: TrainingRecipe) -> torch.optim.Optimizer:
+    module = TranslationModule(small_model(), recipe, total_steps=100)
+    (optimizer,), _ = module.configure_optimizers()
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
+def test_the_optimizer_is_what_the_recipe_says(
+    name: str, kind: type[torch.optim.Optimizer]
+) -> None:
+    optimizer = optimizer_of(
+        recipe_of(optimizer=name, learning_rate=0.5, adam_betas=(0.7, 0.8), weight_decay=0.25)
+    )
+    assert type(optimizer) is kind
+    (group,) = optimizer.param_groups
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (0.5, (0.7, 0.8), 0.25)
+
+
+@pytest.mark.parametrize(("precision", "is_fused"), [("fp32", True), ("bf16", False)])
+def test_an_optimizer_is_not_fused_where_its_gradients_could_not_be_clipped(
+    precision: str, is_fused: bool
+) -> None:
+    optimizer = optimizer_of(recipe_of(precision=precision))
+    assert bool(optimizer.param_groups[0]["fused"]) == is_fused
+
+
+def test_the_schedule_goes_on_at_every_step_not_at_every_batch() -> None:
+    recipe = recipe_of(max_epochs=2, gradient_accumulation=2, warmup_steps=8, learning_rate=8e-9)
+    assert watch(recipe).rates == pytest.approx([1e-9, 2e-9, 3e-9, 4e-9])
+
+
+@pytest.mark.parametrize(
+    ("validate_every", "factors"),
+    [
+        # warm-up; from step 2 on every validation is as good as the first: the third is the
+        # second without gain, and the rate is halved
+        (1, [0.5, 1, 1, 1, 0.5, 0.5, 0.25, 0.25]),
+        (2, [0.5, 1, 1, 1, 1, 1, 0.5, 0.5]),
+    ],
+)
+def test_after_its_warm_up_the_plateau_schedule_halves_the_rate(
+    validate_every: int, factors: list[float]
+) -> None:
+    recipe = recipe_of(
+        schedule="plateau",
+        warmup_steps=2,
+        max_epochs=8,
+        validate_every=validate_every,
+        learning_rate=1e-7,
+    )
+    rates = watch(recipe, batches=[[0, 1, 2, 3]]).rates
+    assert rates == pytest.approx([1e-7 * factor for factor in factors])
+
+
+def test_dropout_is_that_of_seed_and_epoch_whatever_was_drawn_before() -> None:
+    drawn = watch(recipe_of(max_epochs=2)).drawn
+    torch.rand(7)
+    assert watch(recipe_of(max_epochs=2)).drawn == drawn
+    assert len(set(drawn)) == 6  # three batches an epoch
+    assert not set(drawn) & set(watch(recipe_of(max_epochs=2, seed=2)).drawn)
