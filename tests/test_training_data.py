@@ -1,0 +1,198 @@
+from pathlib import Path
+
+import pytest
+import torch
+from toy import toy_recipe, write_lines, write_quick_corpus
+
+from nmt.batching import Batch
+from nmt.corpus import CleaningReport, SentencePair
+from nmt.errors import DataError, TokenizerError
+from nmt.recipe import Recipe
+from nmt.tokenizer import Tokenizer
+from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
+
+PAIRS = [
+    SentencePair("1 2 3", "3 2 1"),
+    SentencePair("4 5 6 7 8", "8 7 6 5 4"),
+    SentencePair("9 0", "0 9"),
+    SentencePair("1 1 1 1", "1 1 1 1"),
+    SentencePair("", "2"),
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    """One piece a digit."""
+    recipe = toy_recipe(Path()).tokenizer
+    return Tokenizer.train([" ".join("0123456789")] * 3, recipe)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_quick_corpus(tmp_path)
+    return tmp_path
+
+
+def corpora_of(train: list[SentencePair], validation: list[SentencePair] = PAIRS) -> Corpora:
+    return Corpora(train, validation, None, CleaningReport(len(train), len(train)))
+
+
+def data_of(
+    tokenizer: Tokenizer, *overrides: str, train: list[SentencePair] = PAIRS
+) -> TranslationData:
+    recipe = toy_recipe(Path(), *overrides)
+    return TranslationData(corpora_of(train), (tokenizer, tokenizer), recipe.training)
+
+
+def indices(batches: list[Batch]) -> list[list[int]]:
+    return [batch.indices.tolist() for batch in batches]
+
+
+def test_all_sets_are_read(folder: Path) -> None:
+    corpora = load_corpora(toy_recipe(folder))
+    assert corpora.test is not None
+    assert [len(corpora.train), len(corpora.validation), len(corpora.test)] == [24, 6, 4]
+    assert all(pair.target == pair.source[::-1] for pair in corpora.train)
+
+
+def test_a_recipe_may_do_without_a_test_set(folder: Path) -> None:
+    corpora = load_corpora(toy_recipe(folder, "data.test=null"))
+    assert corpora.test is None
+    assert corpora.fingerprints().keys() == {"train", "validation"}
+
+
+def test_reversed_data_swaps_the_sides_of_every_set(folder: Path) -> None:
+    forward, backward = (
+        load_corpora(toy_recipe(folder, f"data.reverse={reverse}")) for reverse in ("false", "true")
+    )
+    for name in ("train", "validation", "test"):
+        swapped = [(pair.target, pair.source) for pair in getattr(backward, name)]
+        assert swapped == [(pair.source, pair.target) for pair in getattr(forward, name)]
+
+
+def test_only_the_training_set_is_cleaned(folder: Path) -> None:
+    lines = ["1", "1 2 3 4 5 6 7 8 9", "", "2"]
+    for name in ("train", "validation", "test"):
+        write_lines(folder / f"{name}.en", lines)
+        write_lines(folder / f"{name}.de", lines)
+    corpora = load_corpora(toy_recipe(folder, "data.cleaning.max_characters=10"))
+    assert [pair.source for pair in corpora.train] == ["1", "2"]
+    assert corpora.cleaning == CleaningReport(num_pairs=4, num_kept=2, blank=1, too_long=1)
+    assert [pair.source for pair in corpora.validation] == lines
+
+
+def test_equal_data_has_equal_fingerprints() -> None:
+    first = corpora_of(PAIRS, PAIRS[:2]).fingerprints()
+    assert first == corpora_of(PAIRS, PAIRS[:2]).fingerprints()
+    for changed in (PAIRS[::-1], PAIRS[:-1], [*PAIRS[:-1], SentencePair("2", "")]):
+        other = corpora_of(changed, PAIRS[:2]).fingerprints()
+        assert other["train"] != first["train"]
+        assert other["validation"] == first["validation"]
+
+
+def tokenizers_of(*overrides: str) -> tuple[Tokenizer, Tokenizer]:
+    pairs = [SentencePair("a b c a b", "x y z x y")] * 3
+    recipe: Recipe = toy_recipe(Path(), "model.tied_embeddings=output", *overrides)
+    return train_tokenizers(pairs, recipe)
+
+
+def test_a_joint_tokenizer_is_one_that_knows_both_languages() -> None:
+    source, target = tokenizers_of("tokenizer.vocab_size=17")
+    assert source is target
+    assert source.unk_id not in source.encode("a b c x y z")
+
+
+def test_two_tokenizers_know_a_language_each() -> None:
+    source, target = tokenizers_of("tokenizer.joint=false", "tokenizer.vocab_size=11")
+    assert source.unk_id not in source.encode("a b c")
+    assert target.unk_id not in target.encode("x y z")
+    assert source.unk_id in source.encode("x y z")
+    assert target.unk_id in target.encode("a b c")
+
+
+def test_a_vocabulary_too_large_for_the_text_is_refused() -> None:
+    message = r"^tokenizer\.vocab_size must be <= \d+ for this text, got 999; lower it"
+    with pytest.raises(TokenizerError, match=message):
+        tokenizers_of("tokenizer.vocab_size=999")
+
+
+def test_batches_hold_every_pair_with_text_once(tokenizer: Tokenizer) -> None:
+    data = data_of(tokenizer, "training.max_sentences=3")
+    batches = indices(list(data.train_dataloader()))
+    assert data.num_batches == len(batches) == 2
+    # the blank pair has no place; those before it keep theirs
+    assert sorted(index for batch in batches for index in batch) == [0, 1, 2, 3]
+
+
+def test_target_tokens_are_counted_with_their_ends(tokenizer: Tokenizer) -> None:
+    data = data_of(tokenizer)
+    # digits and EOS, as many as the batches have real target places
+    assert data.num_target_tokens == 4 + 6 + 3 + 5
+    masks = [batch.target_mask for batch in data.train_dataloader()]
+    assert sum(int(mask.sum()) for mask in masks) == data.num_target_tokens
+
+
+@pytest.mark.parametrize(("max_length", "kept"), [(5, 4), (4, 3), (3, 2), (2, 1)])
+def test_pairs_too_long_for_training_still_count_in_validation(
+    max_length: int, kept: int, tokenizer: Tokenizer
+) -> None:
+    data = data_of(tokenizer, f"training.max_length={max_length}")
+    assert sum(map(len, indices(list(data.train_dataloader())))) == kept
+    assert data.num_too_long == len(PAIRS) - kept
+    assert sum(map(len, indices(list(data.val_dataloader())))) == 4
+
+
+def test_a_training_set_without_a_short_pair_is_refused(tokenizer: Tokenizer) -> None:
+    message = r"^training set must have pairs of at most 1 tokens a side .*max_length\), got none$"
+    with pytest.raises(DataError, match=message):
+        data_of(tokenizer, "training.max_length=1")
+
+
+def test_a_validation_set_without_text_is_refused(tokenizer: Tokenizer) -> None:
+    training = toy_recipe(Path()).training
+    message = r"^validation set must have pairs with text on both sides, got none$"
+    with pytest.raises(DataError, match=message):
+        TranslationData(corpora_of(PAIRS, PAIRS[-1:]), (tokenizer, tokenizer), training)
+
+
+@pytest.mark.parametrize("limit", ["training.max_sentences=2", "training.max_tokens=8"])
+def test_batches_heed_the_recipes_limit(limit: str, tokenizer: Tokenizer) -> None:
+    overrides = [limit] if "sentences" in limit else ["training.max_sentences=null", limit]
+    sizes = [batch.target_mask.shape for batch in data_of(tokenizer, *overrides).train_dataloader()]
+    if "sentences" in limit:
+        assert sorted(rows for rows, _ in sizes) == [2, 2]
+    else:  # 3, 4, 5 and 6 places: 3 and 4 fit together
+        assert sorted(rows for rows, _ in sizes) == [1, 1, 2]
+
+
+def test_validation_comes_in_the_same_order_every_time(tokenizer: Tokenizer) -> None:
+    data = data_of(tokenizer, "training.max_sentences=1")
+    assert indices(list(data.val_dataloader())) == indices(list(data.val_dataloader()))
+
+
+class AtEpoch:
+    """As much of a trainer as the loaders ask."""
+
+    def __init__(self, epoch: int) -> None:
+        self.current_epoch = epoch
+
+
+def test_the_order_is_that_of_seed_and_epoch(tokenizer: Tokenizer) -> None:
+    def order(epoch: int, seed: int) -> list[list[int]]:
+        pairs = [SentencePair(f"{number} {number}", "1 2") for number in range(10)]
+        data = data_of(tokenizer, f"training.seed={seed}", "training.max_sentences=2", train=pairs)
+        data.trainer = AtEpoch(epoch)  # type: ignore[assignment]
+        return indices(list(data.train_dataloader()))
+
+    assert order(0, seed=1) == order(0, seed=1)
+    assert order(0, seed=1) != order(1, seed=1)
+    assert order(0, seed=1) != order(0, seed=2)
+
+
+def test_batches_have_bos_in_front_and_eos_behind(tokenizer: Tokenizer) -> None:
+    (batch,) = data_of(tokenizer, train=PAIRS[:1]).train_dataloader()
+    source, target = tokenizer.encode("1 2 3"), tokenizer.encode("3 2 1")
+    assert batch.source_ids.tolist() == [[*source, tokenizer.eos_id]]
+    assert batch.target_input_ids.tolist() == [[tokenizer.bos_id, *target]]
+    assert batch.target_output_ids.tolist() == [[*target, tokenizer.eos_id]]
+    assert torch.equal(batch.source_lengths, torch.tensor([4]))
