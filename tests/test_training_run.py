@@ -1,0 +1,347 @@
+"""A whole run: what stops it before it begins, what it goes on from, and what it says."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from toy import QUICK, read_lines, toy_recipe, write_lines, write_quick_corpus
+
+from nmt.errors import CheckpointError, DataError, NMTError, RecipeError, TokenizerError
+from nmt.recipe import Recipe, dump_recipe
+from nmt.run_folder import RunFolder
+from nmt.training import train
+from nmt.training.validation import Validation
+
+ROOT = Path(__file__).parent.parent
+
+# Everything that a run must remember is at work: random numbers, schedule, best weights, mean.
+LASTING = (
+    *QUICK,
+    "training.max_epochs=3",
+    "training.average_checkpoints=2",
+    "model.dropout.embedding=0.2",
+    "model.dropout.layers=0.2",
+    "model.dropout.readout=0.2",
+    "model.dropout.word=0.1",
+)
+
+# Trains by a recipe and kills itself, as nothing else could, within the second epoch.
+KILLED = """
+import os, signal, sys
+from nmt.recipe import load_recipe
+from nmt.training import train
+from nmt.training.module import TranslationModule
+
+true_step = TranslationModule.training_step
+num_steps = 0
+
+def step(self, batch, batch_index):
+    global num_steps
+    num_steps += 1
+    if num_steps == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return true_step(self, batch, batch_index)
+
+TranslationModule.training_step = step
+train(load_recipe(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_quick_corpus(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a corpus and the run that nothing has come in between, `whole`."""
+    folder = tmp_path_factory.mktemp("ground")
+    write_quick_corpus(folder)
+    train(toy_recipe(folder, *LASTING), folder / "whole")
+    return folder
+
+
+def lines_without_time(run: RunFolder) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in entry.items() if key != "seconds"} for entry in run.metrics()
+    ]
+
+
+def assert_equal_runs(run: RunFolder, whole: RunFolder) -> None:
+    assert run.weights_file.read_bytes() == whole.weights_file.read_bytes()
+    assert [entry["epoch"] for entry in run.metrics()] == [1, 2, 3]
+    assert lines_without_time(run) == lines_without_time(whole)
+    assert run.scores() == whole.scores()
+
+
+class StoppedError(Exception):
+    """Stands for whatever ends a run."""
+
+
+def stop_after(epoch: int) -> Callable[[Validation, Trainer, LightningModule], None]:
+    """Return a hook that ends the run as soon as the epoch's checkpoint is written."""
+    true_end = Validation.on_train_epoch_end
+
+    def end(self: Validation, trainer: Trainer, pl_module: LightningModule) -> None:
+        true_end(self, trainer, pl_module)
+        if trainer.current_epoch + 1 == epoch:
+            raise StoppedError
+
+    return end
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_run_goes_on_where_it_was_as_if_nothing_had_been(
+    epoch: int, ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, run = toy_recipe(ground, *LASTING), RunFolder(ground / f"stopped-{epoch}")
+    with monkeypatch.context() as patched:
+        patched.setattr(Validation, "on_train_epoch_end", stop_after(epoch))
+        with pytest.raises(StoppedError):
+            train(recipe, run.path)
+    assert not run.weights_file.exists()
+    train(recipe, run.path)
+    assert_equal_runs(run, RunFolder(ground / "whole"))
+
+
+def test_a_plateau_is_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.training.module.PLATEAU_PATIENCE", 0)
+    # too low a rate to gain anything: it is halved at every validation after the first
+    settings = ("training.schedule=plateau", "training.learning_rate=1e-6")
+    recipe = toy_recipe(folder, *LASTING, *settings)
+    whole, run = train(recipe, folder / "whole"), RunFolder(folder / "run")
+    rates = [entry["learning_rate"] for entry in whole.metrics()]
+    assert rates == pytest.approx([1e-6, 5e-7, 2.5e-7])
+    with monkeypatch.context() as patched:
+        patched.setattr(Validation, "on_train_epoch_end", stop_after(2))
+        with pytest.raises(StoppedError):
+            train(recipe, run.path)
+    train(recipe, run.path)
+    assert_equal_runs(run, whole)
+
+
+def test_a_run_killed_within_an_epoch_goes_on_from_the_one_before(ground: Path) -> None:
+    recipe, run = toy_recipe(ground, *LASTING), RunFolder(ground / "killed")
+    recipe_file = ground / "recipe.yaml"
+    recipe_file.write_text(dump_recipe(recipe), encoding="utf-8", newline="\n")
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, str(recipe_file), str(run.path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert process.returncode == -9, process.stderr
+    assert [entry["epoch"] for entry in run.metrics()] == [1]
+    # nothing on stdout, and nothing of Lightning's on stderr: only what the run has to say
+    assert process.stdout == ""
+    said = (
+        r"training the tokenizer|kept \d+ of|\d[\d,]* weights, |epoch 1, step 3: loss |  source  "
+        r"|  reference  |  hypothesis  "
+    )
+    lines = process.stderr.rstrip("\n").split("\n")
+    assert [line for line in lines if not re.match(said, line)] == []
+    train(recipe, run.path)
+    assert_equal_runs(run, RunFolder(ground / "whole"))
+
+
+def test_a_run_that_stopped_before_its_report_only_evaluates(
+    ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, run = toy_recipe(ground, *LASTING), RunFolder(ground / "unreported")
+
+    def stop(*_: object) -> None:
+        raise StoppedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nmt.training.run._evaluate", stop)
+        with pytest.raises(StoppedError):
+            train(recipe, run.path)
+    assert run.weights_file.exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("nmt.training.run.fit", stop)
+        train(recipe, run.path)
+    assert_equal_runs(run, RunFolder(ground / "whole"))
+    assert run.card_file.exists()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_a_finished_run_says_so_and_stays_as_it_is(
+    ground: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = ground / "whole"
+    before = contents(whole)
+    assert train(toy_recipe(ground, *LASTING), whole).path == whole
+    assert contents(whole) == before
+    assert capfd.readouterr() == (
+        "",
+        f"{whole} is trained already; choose another --run-dir\n",
+    )
+
+
+def test_a_finished_run_does_without_its_checkpoints(folder: Path) -> None:
+    recipe = toy_recipe(folder, *QUICK)
+    run = train(recipe, folder / "run")
+    for file in run.checkpoints.iterdir():
+        file.unlink()
+    run.checkpoints.rmdir()
+    train(recipe, run.path)
+    assert not run.checkpoints.exists()
+
+
+def test_another_recipe_is_refused_with_what_differs(ground: Path) -> None:
+    before = contents(ground / "whole")
+    recipe = toy_recipe(ground, *LASTING, "training.learning_rate=0.5", "training.seed=3")
+    message = (
+        r"whole holds a run of another recipe \(training\.learning_rate: 0\.008 -> 0\.5; "
+        r"training\.seed: 1 -> 3\); choose another --run-dir, or delete it$"
+    )
+    with pytest.raises(CheckpointError, match=message):
+        train(recipe, ground / "whole")
+    assert contents(ground / "whole") == before
+
+
+def start_only(recipe: Recipe, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a run and stop it before the first batch."""
+
+    def stop(*_: object) -> None:
+        raise StoppedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nmt.training.run.fit", stop)
+        with pytest.raises(StoppedError):
+            train(recipe, path)
+    assert RunFolder(path).is_started
+
+
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+def test_other_data_is_refused(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = toy_recipe(folder, *QUICK)
+    start_only(recipe, folder / "run", monkeypatch)
+    lines = read_lines(folder / f"{name}.de")
+    write_lines(folder / f"{name}.de", [*lines[:-1], "1 2 3 4"])
+    message = rf"run: the data has changed since this run began \({name}\); choose another"
+    with pytest.raises(CheckpointError, match=message):
+        train(recipe, folder / "run")
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "README.md"])
+def test_a_folder_of_somebody_is_refused(name: str, folder: Path) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"run holds files that are not of a run; choose an"):
+        train(toy_recipe(folder, *QUICK), folder / "run")
+    assert contents(folder / "run") == {name: b"mine"}
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the corpus was read")
+
+    monkeypatch.setattr("nmt.training.run.load_corpora", read)
+    (folder / "file").write_text("", encoding="utf-8")
+    message = r"file/run: cannot write a run folder there: Not a directory$"
+    with pytest.raises(NMTError, match=message):
+        train(toy_recipe(folder, *QUICK), folder / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ("data.train.source=none.en", DataError, r"none\.en"),
+        ("tokenizer.vocab_size=999", TokenizerError, r"vocab_size must be <= \d+ .*, got 999;"),
+        ("training.max_length=1", DataError, r"at most 1 tokens a side"),
+        ("training.warmup_steps=3", RecipeError, r"warmup_steps must be < 3, .*, got 3$"),
+        (
+            "training.precision=fp16",
+            RecipeError,
+            r"'fp16' needs a CUDA device, got 'cpu'; use fp32",
+        ),
+        ("evaluation.bleu_tokenizer=14b", RecipeError, r"'14b'"),
+    ],
+)
+def test_what_a_corrected_recipe_puts_right_leaves_nothing_in_its_way(
+    setting: str, error: type[Exception], message: str, folder: Path
+) -> None:
+    settings = [*QUICK, "training.device=cpu", setting]
+    if setting.startswith("data.train"):
+        settings.append(f"data.train.target={folder}/train.de")
+    with pytest.raises(error, match=message):
+        train(toy_recipe(folder, *settings), folder / "run")
+    assert not (folder / "run").exists()
+
+
+def test_a_missing_device_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(NMTError, match=r"^device must be auto or one that is here .*, got 'cuda'$"):
+        train(toy_recipe(folder, *QUICK, "training.device=cuda"), folder / "run")
+    assert not (folder / "run").exists()
+
+
+def test_a_missing_tensorboard_is_found_before_the_run_begins(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    message = r"^training\.tensorboard needs the package tensorboard; pip install tensorboard$"
+    with pytest.raises(RecipeError, match=message):
+        train(toy_recipe(folder, *QUICK, "training.tensorboard=true"), folder / "run")
+    assert not (folder / "run").exists()
+
+
+def test_threads_are_as_many_as_the_recipe_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    start_only(toy_recipe(folder, *QUICK, "training.threads=3"), folder / "run", monkeypatch)
+    start_only(toy_recipe(folder, *QUICK, "training.threads=null"), folder / "other", monkeypatch)
+    assert asked == [3]
+
+
+def test_the_beginning_of_a_run_is_recorded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recipe = toy_recipe(folder, *QUICK)
+    start_only(recipe, folder / "run", monkeypatch)
+    run = RunFolder(folder / "run")
+    assert run.recipe == recipe
+    versions = run.versions()
+    assert versions["torch"] == torch.__version__
+    assert versions["seed"] == 1
+    assert versions["data"].keys() == {"train", "validation", "test"}
+    assert '"num_kept": 24' in run.cleaning_file.read_text(encoding="utf-8")
+    output = capfd.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("training the tokenizer\nkept 24 of 24 sentence pairs\n")
+
+
+def test_a_run_without_a_test_set_has_a_card_and_no_report(folder: Path) -> None:
+    run = train(toy_recipe(folder, *QUICK, "data.test=null"), folder / "run")
+    assert not run.report.exists()
+    assert "| not tested | | |" in run.card_file.read_text(encoding="utf-8")
+
+
+def test_pairs_too_long_are_told_of(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = train(toy_recipe(folder, *QUICK, "training.max_length=4"), folder / "run")
+    long = sum(len(line.split()) > 4 for line in read_lines(folder / "train.en"))
+    assert 0 < long < 24
+    message = f"left out {long} pairs longer than training.max_length"
+    assert message in capfd.readouterr().err.split("\n")
+    assert message in run.log_file.read_text(encoding="utf-8")
