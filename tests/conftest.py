@@ -2,10 +2,14 @@
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from pytest_socket import SocketBlockedError
+
+if TYPE_CHECKING:
+    from nmt.run_folder import RunFolder
 
 # Before the libraries that read these are imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -32,3 +36,16 @@ def no_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
         return true_getaddrinfo(host, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> "RunFolder":
+    """A run that has learned to reverse strings of digits, its corpus beside it: only to read."""
+    # here, so that tests that train nothing do not load the trainer
+    from toy import toy_recipe, write_corpus
+
+    from nmt.training import train
+
+    folder = tmp_path_factory.mktemp("toy")
+    write_corpus(folder, num_train=2000, num_validation=50, num_test=200)
+    return train(toy_recipe(folder), folder / "run")
