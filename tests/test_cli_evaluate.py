@@ -79,6 +79,15 @@ def test_files_take_the_place_of_the_test_set(
     assert not run.report.exists()
 
 
+def test_files_leave_the_report_of_the_test_set_alone(tmp_path: Path, run: RunFolder) -> None:
+    source = write_lines(tmp_path / "mine.de", ["nein"])
+    reference = write_lines(tmp_path / "mine.en", ["no"])
+    files = ["--source", str(source), "--reference", str(reference)]
+    assert main(["evaluate", "--model", str(run.path), *files]) == 0
+    assert not run.report.exists()
+    assert reports(run.path / "report-mine.de") == {"scores.json", "hypotheses.txt", "report.md"}
+
+
 def test_the_beam_size_can_be_chosen(run: RunFolder) -> None:
     found = []
     for beam_size in (1, 2):

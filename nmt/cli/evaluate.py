@@ -23,7 +23,11 @@ _Reference = Annotated[
     Path | None, typer.Option(metavar="FILE", help="What people wrote, line by line.")
 ]
 _Report = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where to write the report. [RUN/report]")
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where to write the report. [RUN/report, for files of your own RUN/report-SOURCE]",
+    ),
 ]
 
 
@@ -47,7 +51,10 @@ def evaluate_command(
 
     folder = RunFolder(model)
     recipe = folder.recipe
-    report_folder = report or folder.report
+    # Not RUN/report for other texts: `nmt info` and the model card speak of the recipe's test set.
+    report_folder = report or (
+        folder.report if source is None else folder.path / f"report-{source.name}"
+    )
     # What can go wrong goes wrong before the translating.
     pairs, test_set = _load_test_set(folder, source, reference)
     check_metrics(

@@ -17,7 +17,7 @@ def train_command(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
             help="Settings that replace the recipe's, such as training.seed=2 or "
             "data.train.source=FILE data.train.target=FILE.",
             show_default=False,
