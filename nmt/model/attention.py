@@ -20,9 +20,9 @@ class Attention(nn.Module):
 
     and with Bahdanau et al. 2015, appendix A.1.2:
 
-        additive  v . tanh(U q + W s)
+        additive  v . tanh(U q + W s + b)
 
-    W s is the same for all steps, so it is computed once and called the keys.
+    where b is ours. W s (+ b) is the same for all steps: computed once and called the keys.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Attention(nn.Module):
             self.energy = nn.Linear(size, 1, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return W s for every encoder state, (B, S, A); `states`: (B, S, D)."""
+        """Return W s (+ b) for every encoder state, (B, S, A); `states`: (B, S, D)."""
         keys: Tensor = self.key_projection(states)
         return keys
 
