@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -19,7 +19,8 @@ Lengths = list[tuple[int, int]]
 
 # Source and target lengths of up to thirty pairs, many of them equal.
 LENGTHS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=30)
-LIMITS = st.integers(1, 40)
+MAX_TOKENS = st.none() | st.integers(1, 40)
+MAX_SENTENCES = st.none() | st.integers(1, 5)
 
 
 def make_dataset(lengths: Sequence[tuple[int, int]]) -> BatchDataset:
@@ -92,19 +93,21 @@ def test_every_batch_gives_its_sequences_back(lengths: Lengths, data: st.DataObj
 
 
 @pytest.mark.parametrize(
-    ("sequences", "expected"),
+    ("sequences", "expected", "width"),
     [
-        ([[1, 2], [3]], [[1, 2], [3, 9]]),
-        ([[], [1]], [[9], [1]]),
-        ([[], []], [[], []]),
-        ([], []),
+        ([[1, 2], [3]], [[1, 2], [3, 9]], 2),
+        ([[], [1]], [[9], [1]], 1),
+        ([[], []], [[], []], 0),
+        ([], [], 0),
     ],
 )
-def test_rows_are_padded_behind(sequences: list[list[int]], expected: list[list[int]]) -> None:
+def test_rows_are_padded_behind(
+    sequences: list[list[int]], expected: list[list[int]], width: int
+) -> None:
     padded = pad_ids(sequences, 9)
     assert padded.tolist() == expected
+    assert padded.shape == (len(expected), width)
     assert padded.dtype == torch.int64
-    assert padded.dim() == 2
 
 
 def test_sides_of_unequal_number_are_refused() -> None:
@@ -115,7 +118,7 @@ def test_sides_of_unequal_number_are_refused() -> None:
 # Which pairs share a batch
 
 
-@given(LENGTHS, st.none() | LIMITS, st.none() | LIMITS, st.integers(0, 2**32 - 1))
+@given(LENGTHS, MAX_TOKENS, MAX_SENTENCES, st.integers(0, 2**32 - 1))
 def test_an_epoch_has_every_pair_once_within_the_limits(
     lengths: Lengths, max_tokens: int | None, max_sentences: int | None, seed: int
 ) -> None:
@@ -150,7 +153,10 @@ def plain_shapes(
     return Counter(shapes)
 
 
-@given(LENGTHS, st.none() | LIMITS, st.none() | LIMITS, st.integers(0, 3))
+# Targets of one length, and a long source before a short one.
+@example([(6, 0), (0, 0)] * 10, 14, None, 0)
+@example([(6, 0), (6, 1), (0, 2)], 7, None, 0)
+@given(LENGTHS, MAX_TOKENS, MAX_SENTENCES, st.integers(0, 3))
 def test_every_epoch_has_batches_of_the_same_shapes(
     lengths: Lengths, max_tokens: int | None, max_sentences: int | None, epoch: int
 ) -> None:

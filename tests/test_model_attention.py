@@ -81,6 +81,27 @@ def test_large_energies_stay_finite(kind: AttentionKind) -> None:
     context, weights = attend(make_attention(kind), states)
     assert context.isfinite().all()
     assert weights.isfinite().all()
+    assert torch.count_nonzero(weights.masked_select(~source_mask()[:, None, :])) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "weights"),
+    [
+        ("dot", []),
+        ("general", ["key_projection.weight"]),
+        (
+            "additive",
+            [
+                "key_projection.weight",
+                "key_projection.bias",
+                "query_projection.weight",
+                "energy.weight",
+            ],
+        ),
+    ],
+)
+def test_the_weights_are_those_of_the_equations(kind: AttentionKind, weights: list[str]) -> None:
+    assert [name for name, _ in make_attention(kind).named_parameters()] == weights
 
 
 def test_the_width_of_the_keys_follows_kind_and_size() -> None:
