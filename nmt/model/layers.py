@@ -31,7 +31,6 @@ class Dropout(nn.Module):
 def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
     """Return zeros with the given probability and 1 / (1 - probability) elsewhere."""
     keep = 1 - probability
-    # uniform_ draws in parallel on a CPU, bernoulli_ does not
     return torch.rand(shape, device=like.device).lt_(keep).div_(keep).to(like.dtype)
 
 
