@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import warnings
 from typing import Any
 
@@ -132,7 +131,6 @@ def _logger(recipe: Recipe, folder: RunFolder) -> Any:
 def _run(
     trainer: Trainer, module: TranslationModule, data: TranslationData, checkpoint: str | None
 ) -> None:
-    handler = signal.getsignal(signal.SIGINT)
     with warnings.catch_warnings():
         # true of Lightning's own code, and nothing that a user could change
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
@@ -143,6 +141,5 @@ def _run(
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit of its own
             if trainer.interrupted:
-                signal.signal(signal.SIGINT, handler)
                 raise KeyboardInterrupt from error
             raise
