@@ -84,7 +84,7 @@ def test_only_the_training_set_is_cleaned(folder: Path) -> None:
 def test_equal_data_has_equal_fingerprints() -> None:
     first = corpora_of(PAIRS, PAIRS[:2]).fingerprints()
     assert first == corpora_of(PAIRS, PAIRS[:2]).fingerprints()
-    for changed in (PAIRS[::-1], PAIRS[:-1], [*PAIRS[:-1], SentencePair("2", "")]):
+    for changed in (PAIRS[::-1], PAIRS[:-1], [*PAIRS[:-1], SentencePair("", "3")]):
         other = corpora_of(changed, PAIRS[:2]).fingerprints()
         assert other["train"] != first["train"]
         assert other["validation"] == first["validation"]
@@ -175,6 +175,14 @@ class AtEpoch:
 
     def __init__(self, epoch: int) -> None:
         self.current_epoch = epoch
+
+
+@pytest.mark.parametrize(("num_workers", "method"), [(0, None), (2, "spawn")])
+def test_workers_are_not_forked(num_workers: int, method: str | None, tokenizer: Tokenizer) -> None:
+    loader = data_of(tokenizer, f"training.num_workers={num_workers}").train_dataloader()
+    context = loader.multiprocessing_context
+    assert loader.num_workers == num_workers
+    assert (context and context.get_start_method()) == method
 
 
 def test_the_order_is_that_of_seed_and_epoch(tokenizer: Tokenizer) -> None:

@@ -13,6 +13,7 @@ from toy import QUICK, toy_recipe, write_quick_corpus
 
 from nmt.batching import Batch
 from nmt.errors import RecipeError
+from nmt.loss import smoothed_cross_entropy
 from nmt.run_folder import RunFolder, average_weights, read_weights
 from nmt.tokenizer import Tokenizer
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
@@ -122,6 +123,36 @@ def test_batches_may_be_limited_by_their_tokens(ground: Ground, tmp_path: Path) 
     ground.fit(tmp_path, "training.max_sentences=null", "training.max_tokens=24")
     (entry,) = RunFolder(tmp_path).metrics()
     assert entry["step"] > 3
+
+
+def test_several_batches_make_a_step(ground: Ground, tmp_path: Path) -> None:
+    ground.fit(tmp_path, "training.gradient_accumulation=2")
+    (entry,) = RunFolder(tmp_path).metrics()
+    assert entry["step"] == 2  # of three batches
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_the_model_computes_in_the_recipes_precision(
+    precision: str,
+    dtype: torch.dtype,
+    ground: Ground,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dtypes: set[torch.dtype] = set()
+
+    def loss(logits: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
+        dtypes.add(logits.dtype)
+        return smoothed_cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+    monkeypatch.setattr("nmt.training.module.smoothed_cross_entropy", loss)
+    folder = ground.fit(tmp_path, f"training.precision={precision}")
+    assert dtypes == {dtype}
+    assert {weight.dtype for weight in read_weights(folder.weights_file).values()} == {
+        torch.float32
+    }
 
 
 def test_averaging_takes_the_mean_of_the_best(ground: Ground, tmp_path: Path) -> None:

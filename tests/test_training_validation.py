@@ -171,9 +171,11 @@ def test_as_many_weights_are_kept_as_are_averaged_best_first(tmp_path: Path) -> 
 
 
 def test_of_equal_weights_the_earlier_stay(tmp_path: Path) -> None:
-    run = Run(tmp_path, "training.checkpoint_metric=loss")
-    losses(run, 1.0, 1.0)
-    assert run.best() == [1]
+    run = Run(tmp_path, "training.average_checkpoints=2", "training.checkpoint_metric=loss")
+    losses(run, 2.0, 2.0, 2.0)
+    assert run.best() == [1, 2]
+    losses(run, 1.0)
+    assert run.best() == [4, 1]
 
 
 def test_weights_are_dropped_only_after_the_checkpoint_that_says_so(tmp_path: Path) -> None:
