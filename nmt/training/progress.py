@@ -73,10 +73,6 @@ class ProgressBar(Callback):
                 ),
             )
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the epoch."""
-        self._losses = []
-
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Hand over the epoch's mean training loss before it is written down."""
         if self._losses:
