@@ -76,7 +76,7 @@ def test_what_stands_at_padding_changes_nothing(kind: AttentionKind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_large_energies_stay_finite(kind: AttentionKind) -> None:
+def test_large_energies_stay_finite_and_out_of_padding(kind: AttentionKind) -> None:
     states = 1e6 * wave(B, S, state_size(kind))
     context, weights = attend(make_attention(kind), states)
     assert context.isfinite().all()
