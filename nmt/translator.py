@@ -267,9 +267,8 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return here[0]
     if wanted not in here:
-        # Not !r, which shows a member of an enumeration of strings as such.
         raise NMTError(
-            f"device must be auto or one that is here ({', '.join(here)}), got '{wanted}'"
+            f"device must be auto or one that is here ({', '.join(here)}), got {wanted!r}"
         )
     return wanted
 

@@ -260,7 +260,7 @@ def test_a_terminal_shows_where_to_write(
         assert translate(run) == 0
     output = capsys.readouterr()
     assert output.out == as_output(Translator.load(run).translate(["ein Hund", "nein"]))
-    assert re.fullmatch("(> ){2,3}", output.err)
+    assert re.fullmatch(r"(> ){2,3}\n", output.err)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def translate_command(
             torch.set_num_threads(threads)
         translator = Translator.load(
             model,
-            device=device,
+            device=device.value,
             beam_size=beam_size,
             length_penalty=length_penalty,
             batch_size=batch_size,
@@ -122,6 +122,7 @@ def _with_prompt(windows: Iterator[list[str]]) -> Iterator[list[str]]:
         print("> ", end="", file=sys.stderr, flush=True)
         window = next(windows, None)
         if window is None:
+            print(file=sys.stderr)
             return
         yield window
 
