@@ -13,6 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 from toy import QUICK, read_lines, toy_recipe, write_lines, write_quick_corpus
 
+from nmt import Translator
 from nmt.errors import CheckpointError, DataError, NMTError, RecipeError, TokenizerError
 from nmt.recipe import Recipe, dump_recipe
 from nmt.run_folder import RunFolder
@@ -171,6 +172,13 @@ def test_a_run_that_stopped_before_its_report_only_evaluates(
         train(recipe, run.path)
     assert_equal_runs(run, RunFolder(ground / "whole"))
     assert run.card_file.exists()
+
+
+def test_the_test_set_is_translated_as_users_would(ground: Path) -> None:
+    whole = RunFolder(ground / "whole")
+    translations = Translator.load(whole.path).translate(read_lines(ground / "test.en"))
+    assert read_lines(whole.report / "hypotheses.txt") == translations
+    assert translations != read_lines(ground / "test.de")  # it has hardly learned
 
 
 def contents(folder: Path) -> dict[str, bytes]:
