@@ -207,7 +207,7 @@ class TrainingRecipe(Section):
     """How the weights are found.
 
     Attributes:
-        max_tokens: Batch limit in padded target-side tokens (the longer side's).
+        max_tokens: Batch limit in tokens of the longer side, padding included.
         max_sentences: Batch limit in sentence pairs. One of the two limits is given.
         max_length: Training pairs with more source or target tokens are left out.
         schedule: What follows the warm-up; `cosine` ends at zero after `max_epochs`.
@@ -250,6 +250,15 @@ class TrainingRecipe(Section):
             raise ValueError(
                 "one of max_tokens and max_sentences must be given and the other null, "
                 f"got {self.max_tokens} and {self.max_sentences}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _last_epoch_is_validated(self) -> Self:
+        if self.max_epochs % self.validate_every:
+            raise ValueError(
+                "max_epochs must be a multiple of validate_every, so that the last epoch is "
+                f"validated, got {self.max_epochs} and {self.validate_every}"
             )
         return self
 
@@ -317,11 +326,12 @@ def find_recipe(name: str | Path) -> Path:
         RecipeError: There is neither.
     """
     path = Path(name)
+    shipped = {file.stem: file for file in sorted(_shipped_recipes().rglob("*.yaml"))}
+    # a run folder may be called like its recipe
+    if str(name) in shipped and not path.is_file():
+        return shipped[str(name)]
     if path.exists():
         return path
-    shipped = {file.stem: file for file in sorted(_shipped_recipes().rglob("*.yaml"))}
-    if str(name) in shipped:
-        return shipped[str(name)]
     raise RecipeError(
         f"{path}: no such recipe; give a YAML file, or one that comes with nmt: "
         f"{', '.join(shipped)}"
@@ -388,6 +398,18 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
         for key in before | after
         if before.get(key) != after.get(key)
     ]
+
+
+def unsaid(section: Section, prefix: str = "") -> list[str]:
+    """Return the keys that a recipe leaves to the defaults; a resolved one leaves none."""
+    keys = [
+        f"{prefix}{key}" for key in type(section).model_fields.keys() - section.model_fields_set
+    ]
+    for key in section.model_fields_set:
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            keys += unsaid(value, f"{prefix}{key}.")
+    return sorted(keys)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,7 @@ from torch import Tensor
 from nmt import __version__
 from nmt.errors import CheckpointError, NMTError
 from nmt.model import Seq2Seq, build_model
-from nmt.recipe import Recipe, dump_recipe, load_recipe
+from nmt.recipe import Recipe, dump_recipe, load_recipe, unsaid
 from nmt.tokenizer import Tokenizer
 
 FORMAT_VERSION = "1"
@@ -72,11 +72,16 @@ class RunFolder:
         """The recipe of the run.
 
         Raises:
-            CheckpointError: This is no run folder.
+            CheckpointError: This is no run folder, or its recipe is cut off.
             RecipeError: Its recipe is damaged.
         """
         self._require(self.path, self.recipe_file)
-        return load_recipe(self.recipe_file)
+        recipe = load_recipe(self.recipe_file)
+        if missing := unsaid(recipe):
+            raise CheckpointError(
+                f"{self.recipe_file}: {missing[0]} is missing; the file is cut off"
+            )
+        return recipe
 
     @cached_property
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
@@ -138,10 +143,10 @@ class RunFolder:
     def versions(self) -> dict[str, Any]:
         """What wrote this folder and from which data; empty where that is not recorded."""
         try:
-            found: dict[str, Any] = json.loads(self.versions_file.read_text(encoding="utf-8"))
+            found: Any = json.loads(self.versions_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found
+        return found if isinstance(found, dict) else {}
 
     def build_model(self) -> Seq2Seq:
         """Return the run's model with fresh random weights."""
@@ -167,12 +172,10 @@ class RunFolder:
     def scores(self) -> list[dict[str, Any]]:
         """What the test set was scored with; empty where it was not yet."""
         try:
-            found: list[dict[str, Any]] = json.loads(
-                (self.report / "scores.json").read_text(encoding="utf-8")
-            )
+            found: Any = json.loads((self.report / "scores.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
-        return found
+        return found if isinstance(found, list) else []
 
     def _require(self, *files: Path) -> None:
         if not self.path.is_dir():

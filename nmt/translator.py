@@ -178,7 +178,7 @@ class Translator:
         """Translate lines of text.
 
         Args:
-            lines: The lines, without line ends.
+            lines: The lines; a line end behind them is no part of them.
 
         Returns:
             One translation for each line, in order; an empty one for a blank line.
@@ -195,6 +195,8 @@ class Translator:
         return self._translate_windows(iter(lines))
 
     def _translate_windows(self, lines: Iterator[str]) -> Iterator[Translation]:
+        # an open file gives its lines with their ends
+        lines = (line.removesuffix("\n").removesuffix("\r") for line in lines)
         while window := list(islice(lines, self.window_size)):
             lines_in_parts = [
                 self._parts(token_ids) for token_ids in self._source_tokenizer.encode_batch(window)

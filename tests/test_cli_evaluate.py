@@ -109,6 +109,7 @@ def test_options_reach_the_translator(run: RunFolder, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Translator, "load", remember)
     threads = torch.get_num_threads()
     arguments = ["--beam-size", "3", "--batch-size", "4", "--device", "cpu", "--threads", "2"]
+    arguments += ["--length-penalty", "0.5"]
     try:
         assert main(["evaluate", "--model", str(run.path), *arguments]) == 0
     finally:
@@ -116,6 +117,7 @@ def test_options_reach_the_translator(run: RunFolder, monkeypatch: pytest.Monkey
     assert given == {
         "path": run.path,
         "beam_size": 3,
+        "length_penalty": 0.5,
         "batch_size": 4,
         "device": "cpu",
         "threads": 2,

@@ -229,6 +229,14 @@ def test_a_file_that_cannot_be_opened_is_found_before_the_model_is_read(
     )
 
 
+def test_a_link_to_nowhere_stays_a_link(run: Path, source: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    assert translate(run, "--input", source, "--output", link) == 0
+    assert link.is_symlink()
+    assert len((tmp_path / "real").read_bytes().splitlines()) > 0
+
+
 def test_the_input_is_not_written_over(
     run: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

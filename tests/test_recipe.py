@@ -26,6 +26,7 @@ from nmt.recipe import (
     TsvSet,
     differences,
     dump_recipe,
+    find_recipe,
     load_recipe,
     parse_recipe,
 )
@@ -184,6 +185,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         load_recipe(broken)
 
 
+def test_a_recipe_that_comes_along_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = RECIPES[0]
+    assert find_recipe(shipped.stem) == shipped
+    (tmp_path / shipped.stem).mkdir()  # as a run folder may be called
+    assert find_recipe(shipped.stem) == shipped
+    (tmp_path / "mine.yaml").touch()
+    assert find_recipe("mine.yaml") == Path("mine.yaml")
+    with pytest.raises(RecipeError, match=rf"^mine: no such recipe; .*{shipped.stem}"):
+        find_recipe("mine")
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
@@ -312,6 +327,11 @@ def test_an_entry_of_a_list_is_named_by_its_place(override: str, complaint: str)
             ["training.max_sentences=64"],
             "tiny.yaml:8: training: one of max_tokens and max_sentences must be given and the "
             "other null, got 4000 and 64",
+        ),
+        (
+            ["training.max_epochs=5", "training.validate_every=2"],
+            "tiny.yaml:8: training: max_epochs must be a multiple of validate_every, so that the "
+            "last epoch is validated, got 5 and 2",
         ),
         (
             ["training.max_tokens=null"],

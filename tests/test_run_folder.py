@@ -103,6 +103,16 @@ def test_cut_off_weights_are_refused(num_bytes: int, run: RunFolder) -> None:
     assert_refused(run, r"model\.safetensors: damaged or not safetensors \(.+\)$")
 
 
+@pytest.mark.parametrize("section", ["decoding:", "evaluation:", "  bleu_tokenizer:"])
+def test_a_recipe_without_its_end_is_refused(section: str, run: RunFolder) -> None:
+    text = run.recipe_file.read_text(encoding="utf-8")
+    run.recipe_file.write_text(text[: text.index(section)], encoding="utf-8", newline="\n")
+    missing = section.strip().removesuffix(":")
+    message = rf"recipe\.yaml: (evaluation\.)?{missing} is missing; the file is cut off$"
+    with pytest.raises(CheckpointError, match=message):
+        load_run(run.path)
+
+
 def test_a_damaged_tokenizer_is_refused(run: RunFolder) -> None:
     run.target_tokenizer_file.write_bytes(b"nothing of the kind")
     with pytest.raises(TokenizerError, match=r"target\.model: not a SentencePiece model"):

@@ -173,7 +173,7 @@ def test_averaging_takes_the_mean_of_the_best(ground: Ground, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("settings", "epochs"),
     [
-        (["training.validate_every=2"], [2, 4]),
+        (["training.validate_every=2", "training.max_epochs=4"], [2, 4]),
         # nothing is gained when the rate is next to nothing
         (["training.patience=2", "training.learning_rate=1e-30"], [1, 2, 3]),
     ],
@@ -218,7 +218,7 @@ def test_dropout_is_on_again_after_a_validation(
     modes: list[bool] = []
     true_step = TranslationModule.training_step
 
-    def step(self: TranslationModule, batch: Batch, batch_index: int) -> Tensor:
+    def step(self: TranslationModule, batch: Batch, batch_index: int) -> dict[str, Any]:
         modes.append(all(part.training for part in self.model.modules()))
         return true_step(self, batch, batch_index)
 
@@ -278,7 +278,7 @@ def test_no_step_is_lost_or_repeated(
     seen: list[list[int]] = []
     true_step = TranslationModule.training_step
 
-    def step(self: TranslationModule, batch: Batch, batch_index: int) -> Tensor:
+    def step(self: TranslationModule, batch: Batch, batch_index: int) -> dict[str, Any]:
         seen.append(batch.indices.tolist())
         return true_step(self, batch, batch_index)
 

@@ -31,7 +31,7 @@ class Watched(TranslationModule):
         self.rates: list[float] = []
         self.drawn: list[float] = []
 
-    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
         self.drawn.append(float(torch.rand(1)))
         return super().training_step(batch, batch_index)
 
@@ -155,9 +155,12 @@ def test_small_gradients_are_left_alone() -> None:
 def test_the_training_loss_is_smoothed_and_a_mean_over_tokens(label_smoothing: float) -> None:
     model = small_model()
     module = TranslationModule(model, recipe_of(label_smoothing=label_smoothing), total_steps=1)
-    loss = module.training_step(dataset()[[0, 1, 2]], 0)
+    outputs = module.training_step(dataset()[[0, 1, 2]], 0)
     expected = plain_loss(model, [0, 1, 2], label_smoothing=label_smoothing)
-    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(outputs["loss"], expected)
+    num_tokens = int(dataset()[[0, 1, 2]].target_mask.sum())
+    assert outputs["num_tokens"] == num_tokens
+    torch.testing.assert_close(outputs["summed_loss"], expected * num_tokens)
 
 
 def test_the_validation_loss_is_a_mean_over_all_tokens_without_smoothing(

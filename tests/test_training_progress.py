@@ -33,10 +33,13 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return shown
 
 
-def train_epoch(bar: ProgressBar, trainer: Trainer, losses: list[float]) -> None:
+def train_epoch(
+    bar: ProgressBar, trainer: Trainer, losses: list[float], *, num_tokens: int = 12
+) -> None:
+    """Train on batches of so many tokens, with these losses per token."""
     bar.on_train_epoch_start(trainer, MODULE)
     for number, loss in enumerate(losses):
-        outputs = {"loss": torch.tensor(loss)}
+        outputs = {"summed_loss": torch.tensor(loss * num_tokens), "num_tokens": num_tokens}
         bar.on_train_batch_end(trainer, MODULE, outputs, make_batch(), number)
 
 
@@ -92,6 +95,7 @@ def test_without_a_terminal_nothing_is_shown(
 def test_the_training_loss_is_the_mean_of_the_epoch(trainer: Any) -> None:
     bar = ProgressBar()
     bar.on_train_start(trainer, MODULE)
+    # the `loss` that Lightning knows is divided by what a step of several batches needs
     for losses, mean in (([9.0, 8.0], 8.5), ([2.0, 3.0, 7.0], 4.0)):
         train_epoch(bar, trainer, losses)
         bar.on_validation_start(trainer, MODULE)

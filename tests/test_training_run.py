@@ -212,6 +212,42 @@ def test_a_finished_run_does_without_its_checkpoints(folder: Path) -> None:
     assert not run.checkpoints.exists()
 
 
+def test_a_finished_run_needs_its_data_no_more(folder: Path) -> None:
+    recipe = toy_recipe(folder, *QUICK)
+    run = train(recipe, folder / "run")
+    before = contents(run.path)
+    (folder / "train.en").unlink()
+    train(recipe, run.path)
+    assert contents(run.path) == before
+
+
+def test_a_run_may_go_on_with_other_threads_and_workers(folder: Path) -> None:
+    run = train(toy_recipe(folder, *QUICK), folder / "run")
+    before = contents(run.path)
+    train(toy_recipe(folder, *QUICK, "training.num_workers=1", "training.device=cpu"), run.path)
+    assert contents(run.path) == before
+
+
+def test_a_checkpoint_cut_off_is_refused(folder: Path) -> None:
+    recipe = toy_recipe(folder, *QUICK)
+    run = train(recipe, folder / "run")
+    run.card_file.unlink()
+    run.weights_file.unlink()
+    run.last_checkpoint.write_bytes(run.last_checkpoint.read_bytes()[:-1000])
+    message = r"last\.ckpt: damaged or cut off; delete it to train from the start$"
+    with pytest.raises(CheckpointError, match=message):
+        train(recipe, run.path)
+
+
+def test_a_missing_checkpoint_is_no_secret(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    recipe = toy_recipe(folder, *QUICK)
+    run = train(recipe, folder / "run")
+    for file in (run.card_file, run.weights_file, run.last_checkpoint):
+        file.unlink()
+    train(recipe, run.path)
+    assert f"{run.last_checkpoint} is missing: starting anew\n" in capfd.readouterr().err
+
+
 def test_another_recipe_is_refused_with_what_differs(ground: Path) -> None:
     before = contents(ground / "whole")
     recipe = toy_recipe(ground, *LASTING, "training.learning_rate=0.5", "training.seed=3")

@@ -110,6 +110,14 @@ def test_any_text_stays_one_line_in_its_place(lines: list[str]) -> None:
     assert not any("\n" in line or "\r" in line for line in translations)
 
 
+def test_line_ends_are_no_part_of_the_lines() -> None:
+    lines = [SENTENCES[0], "", SENTENCES[1]]
+    identity = TokenizerRecipe(vocab_size=285, normalization_rule_name="identity")
+    translator = make_translator(CopyEngine(), tokenizer=Tokenizer.train(SENTENCES, identity))
+    for end in ("\n", "\r\n"):
+        assert translator.translate(f"{line}{end}" for line in lines) == translator.translate(lines)
+
+
 def test_blank_lines_are_blank_and_do_not_reach_the_model() -> None:
     engine = CopyEngine()
     translations = list(make_translator(engine).translate_detailed(["", " \t", "\u3000", "\u200b"]))

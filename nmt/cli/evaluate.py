@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.options import BatchSize, BeamSize, Device, DeviceOption, Model, Threads
+from nmt.cli.options import (
+    BatchSize,
+    BeamSize,
+    Device,
+    DeviceOption,
+    LengthPenalty,
+    Model,
+    Threads,
+)
 from nmt.errors import NMTError, RecipeError
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ def evaluate_command(
     reference: _Reference = None,
     report: _Report = None,
     beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
     device: DeviceOption = Device.auto,
     threads: Threads = None,
@@ -65,7 +74,11 @@ def evaluate_command(
     if threads is not None:
         torch.set_num_threads(threads)
     translator = Translator.load(
-        model, device=device.value, beam_size=beam_size, batch_size=batch_size
+        model,
+        device=device.value,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        batch_size=batch_size,
     )
     make_report_folder(report_folder)
 

@@ -54,16 +54,16 @@ def check_output(path: Path | None, *, source: BinaryIO) -> None:
     # Who reads from a pipe takes it for the end when it is closed after a trial.
     if path is None or path.is_fifo():
         return
-    is_new = not path.exists()
+    exists = path.exists()
     try:
-        if not is_new and _is_file(source) and samestat(path.stat(), fstat(source.fileno())):
+        if exists and _is_file(source) and samestat(path.stat(), fstat(source.fileno())):
             raise NMTError(f"{path}: input and output must be two files")
         with path.open("ab"):
             pass
     except OSError as error:
         raise NMTError(f"{path}: cannot be written ({_reason(error)})") from error
-    if is_new:
-        path.unlink()
+    if not exists:
+        path.resolve().unlink()  # behind a link, what the link leads to
 
 
 @contextmanager

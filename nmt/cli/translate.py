@@ -1,6 +1,5 @@
 """`nmt translate`: lines of text in, lines of text out."""
 
-import math
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.options import BatchSize, BeamSize, Device, DeviceOption, Model, Threads
+from nmt.cli.options import BatchSize, BeamSize, Device, DeviceOption, LengthPenalty, Model, Threads
 from nmt.cli.streams import check_output, open_input, open_output, read_windows, write_lines
 from nmt.errors import NMTError
 
@@ -22,10 +21,6 @@ _Input = Annotated[
 ]
 _Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="By default stdout.")
-]
-_LengthPenalty = Annotated[
-    float | None,
-    typer.Option(min=0, help="Favours long output; 0 is none. By default as in the recipe."),
 ]
 _NBest = Annotated[
     int | None,
@@ -43,15 +38,13 @@ def translate_command(
     input_file: _Input = None,
     output_file: _Output = None,
     beam_size: BeamSize = None,
-    length_penalty: _LengthPenalty = None,
+    length_penalty: LengthPenalty = None,
     n_best: _NBest = None,
     batch_size: BatchSize = None,
     device: DeviceOption = Device.auto,
     threads: Threads = None,
 ) -> None:
     """Translate text: one line for each line, in order, blank for blank."""
-    if length_penalty is not None and not math.isfinite(length_penalty):
-        raise NMTError(f"--length-penalty must be a number >= 0, got {length_penalty}")
     # What can go wrong goes wrong before anything slow begins, and before old output is gone.
     with open_input(input_file) as source:
         check_output(output_file, source=source)

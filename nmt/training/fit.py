@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+import zipfile
+from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
 
 from nmt.corpus import SentencePair
 from nmt.engine import ModelEngine
-from nmt.errors import RecipeError
+from nmt.errors import CheckpointError, RecipeError
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.run_folder import RunFolder, average_weights, write_weights
@@ -54,7 +56,10 @@ def fit(
     module = TranslationModule(model, training, total_steps=total_steps)
     last = folder.last_checkpoint if folder.last_checkpoint.exists() else None
     if last is not None:
+        _check_checkpoint(last)
         _log.info("going on from %s", last)
+    elif folder.metrics():
+        _log.info("%s is missing: starting anew", folder.last_checkpoint)
     _run(trainer, module, data, None if last is None else str(last))
     files = validation.best_files()
     write_weights(folder.weights_file, average_weights(files))
@@ -126,6 +131,16 @@ def _logger(recipe: Recipe, folder: RunFolder) -> Any:
     from lightning.pytorch.loggers import TensorBoardLogger
 
     return TensorBoardLogger(folder.path, name="tensorboard", version="")
+
+
+def _check_checkpoint(path: Path) -> None:
+    """See that a checkpoint is whole, without loading its tensors.
+
+    Raises:
+        CheckpointError: It is cut off or something else.
+    """
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path}: damaged or cut off; delete it to train from the start")
 
 
 def _run(

@@ -52,13 +52,20 @@ class TranslationModule(LightningModule):
             sequence = np.random.SeedSequence((self.recipe.seed, self.current_epoch))
             torch.manual_seed(int(sequence.generate_state(1)[0]))
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Return the batch's loss, as a mean over the tokens of the step's first batch."""
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
+        """Return what the gradient is taken of, and the batch's summed loss for the record.
+
+        The `loss` is over the number of tokens of the step's first batch.
+        """
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
         logits = self._logits(batch)
         loss = smoothed_cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         self._tokens_of_step.append(len(labels))
-        return loss / self._tokens_of_step[0]
+        return {
+            "loss": loss / self._tokens_of_step[0],
+            "summed_loss": loss.detach(),
+            "num_tokens": len(labels),
+        }
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Make the gradients' sum over batches a mean over all their tokens."""

@@ -22,7 +22,7 @@ class ProgressBar(Callback):
     def __init__(self) -> None:
         """Start with nothing counted."""
         self._progress: Progress | None = None
-        self._losses: list[torch.Tensor] = []
+        self._summed_losses: list[torch.Tensor] = []
         self._num_tokens = 0
         self._started = time.monotonic()
 
@@ -45,7 +45,7 @@ class ProgressBar(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a new mean."""
-        self._losses = []
+        self._summed_losses = []
         self._num_tokens = 0
         self._started = time.monotonic()
 
@@ -58,10 +58,10 @@ class ProgressBar(Callback):
         batch_idx: int,
     ) -> None:
         """Move the bar on."""
-        self._losses.append(outputs["loss"].detach())
+        self._summed_losses.append(outputs["summed_loss"])
+        self._num_tokens += outputs["num_tokens"]
         if self._progress is None:
             return
-        self._num_tokens += int(batch.target_mask.sum())
         self._progress.advance(self._task)
         if batch_idx % _BATCHES_BETWEEN_READINGS == 0:
             speed = self._num_tokens / (time.monotonic() - self._started)
@@ -75,7 +75,7 @@ class ProgressBar(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Hand over the epoch's mean training loss before it is written down."""
-        if self._losses:
+        if self._summed_losses:
             trainer.callback_metrics["train_loss"] = torch.tensor(self._mean_loss())
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -89,7 +89,7 @@ class ProgressBar(Callback):
         self._stop()
 
     def _mean_loss(self) -> float:
-        return torch.stack(self._losses).mean().item()
+        return torch.stack(self._summed_losses).double().sum().item() / self._num_tokens
 
     def _stop(self) -> None:
         if self._progress is not None:

@@ -29,6 +29,12 @@ from nmt.translator import choose_device
 _log = logging.getLogger(__name__)
 
 
+# Where and how a run is computed, not what: a run may go on with other values of these.
+_FREE_TO_CHANGE = frozenset(
+    f"training.{key}" for key in ("device", "num_workers", "tensorboard", "threads")
+)
+
+
 def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
     """Train a translator, or go on where an earlier call with the same recipe was.
 
@@ -49,12 +55,12 @@ def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
     folder.make()
     try:
         with _logging_to(_StderrHandler()):
-            corpora = load_corpora(recipe)
-            if folder.is_started:
-                _check_data(folder, corpora)
             if is_finished(folder):
                 _log.info("%s is trained already; choose another --run-dir", folder.path)
                 return folder
+            corpora = load_corpora(recipe)
+            if folder.is_started:
+                _check_data(folder, corpora)
             data = _prepare(recipe, folder, corpora)
             with _logging_to(_file_handler(folder.log_file)):
                 _train(recipe, folder, corpora, data)
@@ -85,7 +91,11 @@ def _check(recipe: Recipe, folder: RunFolder) -> None:
         bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
     )
     if folder.is_started:
-        changes = differences(folder.recipe, recipe)
+        changes = [
+            change
+            for change in differences(folder.recipe, recipe)
+            if change.partition(":")[0] not in _FREE_TO_CHANGE
+        ]
         if changes:
             raise CheckpointError(
                 f"{folder.path} holds a run of another recipe ({'; '.join(changes)}); "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -94,6 +95,8 @@ class Validation(Callback):
         path = self._folder.last_checkpoint
         temporary = path.with_name(".last.ckpt.part")
         trainer.save_checkpoint(temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
         temporary.replace(path)
         self._drop_others()
 
