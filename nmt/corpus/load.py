@@ -5,6 +5,7 @@ what is unfit for training is for `clean` to say.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, assert_never
 
@@ -144,6 +145,8 @@ def _fetch(corpus_set: HubSet) -> "Dataset":
     # Slow to import, and only training from the hub needs it.
     import datasets
 
+    # The hub's client tells of each of its attempts; the last one's failure is what counts.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         return datasets.load_dataset(corpus_set.hub, corpus_set.config, split=corpus_set.split)
     except Exception as error:  # network, hub client and reader each have a tree of their own
