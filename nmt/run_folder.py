@@ -142,10 +142,7 @@ class RunFolder:
 
     def versions(self) -> dict[str, Any]:
         """What wrote this folder and from which data; empty where that is not recorded."""
-        try:
-            found: Any = json.loads(self.versions_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        found = _read_json(self.versions_file)
         return found if isinstance(found, dict) else {}
 
     def build_model(self) -> Seq2Seq:
@@ -171,10 +168,7 @@ class RunFolder:
 
     def scores(self) -> list[dict[str, Any]]:
         """What the test set was scored with; empty where it was not yet."""
-        try:
-            found: Any = json.loads((self.report / "scores.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
+        found = _read_json(self.report / "scores.json")
         return found if isinstance(found, list) else []
 
     def _require(self, *files: Path) -> None:
@@ -224,6 +218,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _read_json(path: Path) -> Any:
+    """Return what is in a file; None where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:

@@ -119,11 +119,10 @@ class Tokenizer:
         return tuple(piece_id for piece_id, text in pieces if _LINE_BREAK.search(text))
 
     def _surface(self, piece_id: int) -> str:
+        piece: str = self._processor.id_to_piece(piece_id)
         if self._processor.is_byte(piece_id):
-            piece: str = self._processor.id_to_piece(piece_id)  # such as <0x0A>
-            return chr(int(piece[1:-1], 16))
-        surface: str = self._processor.id_to_piece(piece_id)
-        return surface
+            return chr(int(piece[1:-1], 16))  # of <0x0A>, say
+        return piece
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of the text's pieces, without BOS and EOS."""

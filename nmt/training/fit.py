@@ -46,11 +46,12 @@ def fit(
 
     Raises:
         RecipeError: The schedule does not fit the number of steps.
+        CheckpointError: The last checkpoint is damaged.
         KeyboardInterrupt: Ctrl-C; the last checkpoint stays.
     """
     training = recipe.training
     total_steps = count_steps(training, num_batches=data.num_batches)
-    translator = translator_of(model, folder, recipe)
+    translator = _translator(model, folder, recipe)
     validation = Validation(folder, recipe, validation_pairs, translator.translate)
     trainer = _trainer(recipe, folder, [ProgressBar(), validation])
     module = TranslationModule(model, training, total_steps=total_steps)
@@ -87,7 +88,7 @@ def count_steps(recipe: TrainingRecipe, *, num_batches: int) -> int:
     return total_steps
 
 
-def translator_of(model: Seq2Seq, folder: RunFolder, recipe: Recipe) -> Translator:
+def _translator(model: Seq2Seq, folder: RunFolder, recipe: Recipe) -> Translator:
     """Return a translator around a model in memory, as users get it from a run folder."""
     decoding = recipe.decoding
     return Translator(

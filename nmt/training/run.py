@@ -19,12 +19,12 @@ from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluation import check_metrics, evaluate, write_report
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe, differences
-from nmt.run_folder import RunFolder, load_run, write_atomically
+from nmt.run_folder import RunFolder, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
-from nmt.training.fit import count_steps, fit, translator_of
-from nmt.translator import choose_device
+from nmt.training.fit import count_steps, fit
+from nmt.translator import Translator, choose_device
 
 _log = logging.getLogger(__name__)
 
@@ -163,10 +163,9 @@ def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: Translatio
 
 def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Seq) -> None:
     """Score the test set by way of the files that users get, and write report and card."""
-    run = load_run(folder.path, device=choose_device(recipe.training.device))
     if corpora.test is not None and recipe.data.test is not None:
         _log.info("translating the test set, %d sentences", len(corpora.test))
-        translator = translator_of(run.model, folder, recipe)
+        translator = Translator.load(folder.path, device=recipe.training.device)
         evaluation = evaluate(
             translator.translate([pair.source for pair in corpora.test]),
             corpora.test,
