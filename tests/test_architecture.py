@@ -17,6 +17,7 @@ PACKAGE = ROOT / "nmt"
 # A room imports only rooms that stand before it.
 ROOMS = (
     "errors",
+    "shipped",
     "recipe",
     "tokenizer",
     "corpus",

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from nmt.errors import RecipeError
 from nmt.model import build_model
 from nmt.recipe import (
+    BuiltinSet,
     CleaningRecipe,
     CorpusSet,
+    CsvSet,
     DataRecipe,
     FileSet,
     HubSet,
@@ -102,6 +104,9 @@ def test_yaml_is_of_version_1_2() -> None:
     [
         ("{source: a.en, target: a.de}", FileSet(source="a.en", target="a.de")),
         ("{tsv: a.tsv}", TsvSet(tsv="a.tsv")),
+        ("{tsv: a.tsv, source: 3, target: de}", TsvSet(tsv="a.tsv", source=3, target="de")),
+        ("{csv: a.csv}", CsvSet(csv="a.csv", source=1, target=2, delimiter=",")),
+        ("{csv: a, delimiter: ;}", CsvSet(csv="a", source=1, target=2, delimiter=";")),
         ("{jsonl: a}", JsonlSet(jsonl="a", source="source", target="target")),
         ("{jsonl: a, source: en, target: de}", JsonlSet(jsonl="a", source="en", target="de")),
         (
@@ -112,10 +117,36 @@ def test_yaml_is_of_version_1_2() -> None:
             "{hub: me/texts, config: en-de, split: test, source: en, target: de}",
             HubSet(hub="me/texts", config="en-de", split="test", source="en", target="de"),
         ),
+        (
+            "{builtin: grammar, split: test, sentences: 9}",
+            BuiltinSet(builtin="grammar", split="test", sentences=9, seed=1, distance=None),
+        ),
     ],
 )
-def test_a_set_is_one_of_four_kinds(text: str, expected: CorpusSet) -> None:
-    assert parse(EXAMPLE, f"data.test={text}").data.test == expected
+def test_a_set_is_one_of_six_kinds(text: str, expected: CorpusSet) -> None:
+    assert parse(EXAMPLE, "data.target_lang=de", f"data.test={text}").data.test == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{tsv: a, source: 0}", "data.test.source: must be a column's number, from 1 on, or its "),
+        ("{csv: a, target: true}", "data.test.target: must be a column's number, from 1 on, or "),
+        ("{csv: a, delimiter: ab}", "data.test.delimiter: must be one character, but no quote "),
+    ],
+)
+def test_a_column_is_a_number_or_a_name(text: str, complaint: str) -> None:
+    with pytest.raises(RecipeError, match=f"^override: {complaint}.*, got (0|True|'ab')$"):
+        parse(EXAMPLE, f"data.test={text}")
+
+
+def test_built_in_sentences_are_english_and_german() -> None:
+    test = "data.test={builtin: grammar, split: test, sentences: 9}"
+    message = r"data: a built-in set needs source_lang 'en' and target_lang 'de', got 'en' and 'no'"
+    with pytest.raises(RecipeError, match=message):
+        parse(EXAMPLE, test)
+    german = parse(EXAMPLE, test, "data.target_lang=de", "data.reverse=true")
+    assert german.data.direction == ("de", "en")
 
 
 def test_the_direction_follows_reverse() -> None:
@@ -220,10 +251,8 @@ def test_an_unknown_key_is_named_with_its_line_and_the_likeliest(line: str, comp
 
 def test_a_key_of_another_kind_of_set_is_not_proposed_to_itself() -> None:
     assert_refused(
-        EXAMPLE.replace("train: {source", "train: {tsv: train.tsv, source"),
-        "tiny.yaml has 2 errors:\n"
-        "  tiny.yaml:4: unknown key 'data.train.source'\n"
-        "  tiny.yaml:4: unknown key 'data.train.target'",
+        EXAMPLE.replace("train: {source", "train: {tsv: train.tsv, split: train, source"),
+        "tiny.yaml:4: unknown key 'data.train.split'",
     )
 
 
@@ -267,7 +296,7 @@ tiny.yaml has 6 errors:
         ("data.train", "null", "must be a section with keys, got None"),
         ("data.train.tsv", "[a, b]", "must be text, got ('a', 'b')"),
         ("data.cleaning.max_characters", "0", "must be >= 1, got 0"),
-        ("data.cleaning.max_length_ratio", "0.5", "must be >= 1.0, got 0.5"),
+        ("data.cleaning.max_length_ratio", "0.5", "must be > 1.0, got 0.5"),
         ("data.cleaning.deduplicate", "1", "must be true or false, got 1"),
         ("tokenizer.vocab_size", "'8000'", "must be a whole number, got '8000'"),
         ("tokenizer.vocab_size", "8000.0", "must be a whole number, got 8000.0"),
@@ -501,7 +530,7 @@ def test_a_written_recipe_says_everything() -> None:
     name = "Füße " * 40 + "am Ende.tsv"
     written = dump_recipe(parse(EXAMPLE, f"data.test.tsv={name}"))
     assert "\n  learning_rate: 0.001\n" in written
-    assert "\n    deduplicate: false\n" in written
+    assert "\n    deduplicate: true\n" in written
     assert f"\n    tsv: {name}\n" in written
     assert written.endswith("\n")
 
@@ -513,8 +542,8 @@ def test_differences_name_old_and_new_values() -> None:
         EXAMPLE, "data.validation.tsv=val.tsv", "training.seed=5", "model.tied_embeddings=null"
     )
     assert differences(old, new) == [
-        "data.validation.source: 'val.en' -> None",
-        "data.validation.target: 'val.no' -> None",
+        "data.validation.source: 'val.en' -> 1",
+        "data.validation.target: 'val.no' -> 2",
         "model.tied_embeddings: 'output' -> None",
         "training.seed: 1 -> 5",
         "data.validation.tsv: None -> 'val.tsv'",

@@ -1,0 +1,48 @@
+"""Typed recipes: reads YAML and overrides, and complains about everything at once.
+
+A recipe says everything about a training run. This room is the only home of defaults; it does not
+know how anything is built.
+"""
+
+from nmt.recipe.data import (
+    BuiltinSet,
+    CleaningRecipe,
+    CorpusSet,
+    CsvSet,
+    DataRecipe,
+    FileSet,
+    HubSet,
+    JsonlSet,
+    Section,
+    TsvSet,
+)
+from nmt.recipe.reading import (
+    differences,
+    dump_recipe,
+    find_recipe,
+    load_recipe,
+    parse_recipe,
+)
+from nmt.recipe.sections import ModelRecipe, Recipe, TokenizerRecipe, TrainingRecipe
+
+__all__ = [
+    "BuiltinSet",
+    "CleaningRecipe",
+    "CorpusSet",
+    "CsvSet",
+    "DataRecipe",
+    "FileSet",
+    "HubSet",
+    "JsonlSet",
+    "ModelRecipe",
+    "Recipe",
+    "Section",
+    "TokenizerRecipe",
+    "TrainingRecipe",
+    "TsvSet",
+    "differences",
+    "dump_recipe",
+    "find_recipe",
+    "load_recipe",
+    "parse_recipe",
+]
