@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,11 @@ from nmt.model import Seq2Seq, build_model
 from nmt.recipe import Recipe, dump_recipe, load_recipe
 from nmt.tokenizer import Tokenizer
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
+# Names that weights had in earlier formats; what they begin with, then and now.
+_RENAMED = {
+    "1": {"decoder.bottom.": "decoder.lower.0.", "decoder.readout.": "decoder.readout.projection."}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +251,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            _check_version(path, metadata)
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            renamed = _renamed(path, metadata)
+            return {renamed(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged or not safetensors ({error})") from error
 
@@ -303,14 +307,26 @@ def _with_sorted_header(data: bytes) -> bytes:
     return data[:start] + header.encode("ascii").ljust(end - start) + data[end:]
 
 
-def _check_version(path: Path, metadata: Mapping[str, str]) -> None:
+def _renamed(path: Path, metadata: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what gives the weights of a file their names of today.
+
+    Raises:
+        CheckpointError: The file has a format that this version does not read.
+    """
     version = metadata.get("format_version")
-    if version != FORMAT_VERSION:
+    if version != FORMAT_VERSION and version not in _RENAMED:
         writer = metadata.get("nmt_version", "another program")
         raise CheckpointError(
-            f"{path}: format version must be {FORMAT_VERSION}, got {version} "
-            f"(written by nmt {writer}; this is nmt {__version__})"
+            f"{path}: format version must be one of {', '.join([*_RENAMED, FORMAT_VERSION])}, "
+            f"got {version} (written by nmt {writer}; this is nmt {__version__})"
         )
+    beginnings = _RENAMED.get(version, {})
+
+    def rename(name: str) -> str:
+        old = next((old for old in beginnings if name.startswith(old)), "")
+        return beginnings.get(old, "") + name.removeprefix(old)
+
+    return rename
 
 
 def _check_vocabulary(

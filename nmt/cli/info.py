@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from nmt.recipe import ModelRecipe, Recipe
+    from nmt.recipe import AttentionRecipe, EncoderRecipe, ModelRecipe, Recipe
     from nmt.run_folder import RunFolder
 
 _LABEL_WIDTH = 12
+_CELLS = {"lstm": "LSTM", "gru": "GRU", "rnn": "tanh", "layer_norm_lstm": "layer-normalised LSTM"}
+_QUERIES = {
+    "bottom": "the bottom decoder layer",
+    "top": "the top decoder layer",
+    "previous": "the bottom decoder layer's step before",
+}
 
 
 def info_command(
@@ -70,13 +76,34 @@ def _tokenizer_line(folder: "RunFolder") -> str:
 def _model_lines(model: "ModelRecipe") -> Iterator[str]:
     tied = {None: "", "output": ", target and output layer tied", "all": ", all tied"}
     yield f"embeddings of {model.embedding_size}{tied[model.tied_embeddings]}"
-    encoder, decoder = model.encoder, model.decoder
+    encoder, attention, decoder = model.encoder, model.attention, model.decoder
+    yield _encoder_line(encoder)
+    yield "attention: none" if attention is None else f"attention: {_attention_line(attention)}"
+    feedback = f", {decoder.feedback} fed back" if decoder.feedback else ""
     yield (
-        f"encoder: {_count(encoder.num_layers, 'bidirectional LSTM layer')} "
-        f"of {encoder.hidden_size} a direction"
+        f"decoder: {_count(decoder.num_layers, f'{_CELLS[decoder.cell]} layer')} "
+        f"of {decoder.hidden_size}{feedback}"
     )
-    yield f"attention: {model.attention.kind}"
-    yield f"decoder: {_count(decoder.num_layers, 'LSTM layer')} of {decoder.hidden_size}"
+
+
+def _encoder_line(encoder: "EncoderRecipe") -> str:
+    cell = _CELLS[encoder.cell]
+    layers = {
+        "both": _count(encoder.num_layers, f"bidirectional {cell} layer"),
+        "bottom": f"{_count(encoder.num_layers, f'{cell} layer')}, the lowest bidirectional,",
+        "forward": _count(encoder.num_layers, f"{cell} layer"),
+        "backward": f"{_count(encoder.num_layers, f'{cell} layer')}, reading from the end,",
+    }
+    both_ways = encoder.directions in ("both", "bottom")
+    size = f"{encoder.hidden_size} a direction" if both_ways else str(encoder.hidden_size)
+    return f"encoder: {layers[encoder.directions]} of {size}"
+
+
+def _attention_line(attention: "AttentionRecipe") -> str:
+    heads = f", {attention.num_heads} heads" if attention.num_heads > 1 else ""
+    window = f", a window of {attention.window}" if attention.window else ""
+    coverage = ", with coverage" if attention.coverage else ""
+    return f"{attention.kind}{heads}{window}{coverage}, asked by {_QUERIES[attention.query]}"
 
 
 def _weights_line(folder: "RunFolder") -> str:

@@ -1,28 +1,47 @@
-"""Which source positions a decoder output looks at: dot, general and additive attention."""
+"""Which source positions a decoder looks at: one energy for each, a softmax, a weighted sum."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-AttentionKind = Literal["dot", "general", "additive"]
+from nmt.model.state import EncoderOutput
+
+AttentionKind = Literal["dot", "scaled_dot", "general", "additive"]
 
 
 class Attention(nn.Module):
-    """Global attention of any number of queries over the encoder states.
+    """Attention of any number of queries over the encoder states.
 
-    The energies of query q and encoder state s are, with Luong et al. 2015, eq. 8:
+    The energies of query q and encoder state s are, with Luong et al. 2015, eq. 8,
 
-        dot       q . s
-        general   q . W s
+        dot         q . s
+        general     q . W s
 
-    and with Bahdanau et al. 2015, appendix A.1.2:
+    with Vaswani et al. 2017, eq. 1, where A is the size of s,
 
-        additive  v . tanh(U q + W s + b)
+        scaled_dot  q . s / sqrt(A)
 
-    where b is ours. W s (+ b) is the same for all steps: computed once and called the keys.
+    and with Bahdanau et al. 2015, appendix A.1.2,
+
+        additive    v . tanh(U q + W s + b)
+
+    where b is ours; Luong's `concat` is the same without it. W s (+ b) is the same for all steps:
+    computed once and called the keys.
+
+    Three settings change any kind (coverage: the additive one only):
+
+    * Heads (Vaswani et al. 2017, section 3.2.2): keys and queries are cut into equal parts, each
+      with a softmax of its own; each head's weighted sum is projected to its part of the context.
+    * A window (Luong et al. 2015, section 3.1, local-p): with S the sentence's length and N the
+      window, p = S sigmoid(v' . tanh(W' q)); positions further from p than N get no attention and
+      the others' is multiplied by exp(-(s - p)^2 / (2 (N/2)^2)) (eqs. 9 and 10). The sum may then
+      be less than one.
+    * Coverage (Tu et al. 2016, eqs. 6 and 9, without fertility): u C joins the sum in tanh, where C
+      is the attention that the position has had at all steps before.
     """
 
     def __init__(
@@ -32,22 +51,26 @@ class Attention(nn.Module):
         *,
         kind: AttentionKind = "general",
         size: int | None = None,
+        num_heads: int = 1,
+        window: int | None = None,
+        coverage: bool = False,
     ) -> None:
         """Take the sizes of queries (H) and encoder states (D).
 
         Args:
             query_size: H.
-            state_size: D; equal to H for `dot`.
+            state_size: D; equal to H for `dot` and `scaled_dot`.
             kind: Which energies.
             size: A, the hidden width of `additive` (H where None); None for the others.
+            num_heads: Divides the width of the keys and D.
+            window: Positions on each side of p, at least 1; None looks at all.
+            coverage: Let the energies read the coverage.
         """
         super().__init__()
-        if kind == "dot" and query_size != state_size:
-            raise ValueError(
-                f"dot attention needs equal sizes, got decoder {query_size} and encoder states "
-                f"{state_size}; use general"
-            )
         self.kind = kind
+        self.state_size = state_size
+        self.num_heads = num_heads
+        self.window = window
         self.key_projection: nn.Module = nn.Identity()
         if kind == "general":
             self.key_projection = nn.Linear(state_size, query_size, bias=False)
@@ -55,7 +78,16 @@ class Attention(nn.Module):
             size = size or query_size
             self.key_projection = nn.Linear(state_size, size)
             self.query_projection = nn.Linear(query_size, size, bias=False)
-            self.energy = nn.Linear(size, 1, bias=False)
+            # one v for each head
+            self.energy = nn.Linear(size // num_heads, num_heads, bias=False)
+        if num_heads > 1:
+            self.value_projection = nn.Linear(num_heads * state_size, state_size, bias=False)
+        if window is not None:
+            self.window_projection = nn.Linear(query_size, query_size, bias=False)
+            self.window_centre = nn.Linear(query_size, 1, bias=False)
+        self.reads_coverage = coverage
+        if coverage:
+            self.coverage_projection = nn.Linear(1, size or query_size, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
         """Return W s (+ b) for every encoder state, (B, S, A); `states`: (B, S, D)."""
@@ -63,29 +95,71 @@ class Attention(nn.Module):
         return keys
 
     def forward(
-        self, query: Tensor, keys: Tensor, values: Tensor, source_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, query: Tensor, source: EncoderOutput, coverage: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Weigh the source positions for every query.
 
         Args:
             query: Decoder outputs, (B, T, H).
-            keys: What `keys` made of the encoder states, (B, S, A).
-            values: Encoder states, (B, S, D).
-            source_mask: True at real tokens, (B, S), bool. Every row has at least one True.
+            source: The encoded source; every row has at least one real token.
+            coverage: Attention of the steps before, (B, S); (B, 0) where it is not read.
 
         Returns:
-            The contexts, (B, T, D), and the attention, (B, T, S): zero at padding, and summing to
-            one over S.
+            The contexts, (B, T, D), the attention, the heads' mean, (B, T, S): zero at padding and
+            summing to one over S, and the coverage behind the last query.
         """
-        energies = self._energies(query, keys)
-        energies = energies.masked_fill(~source_mask[:, None, :], float("-inf"))
-        attention = torch.softmax(energies, dim=-1)
-        return torch.bmm(attention, values), attention
+        if not self.reads_coverage:
+            return *self._attend(query, source, None), coverage
+        contexts, weights = [], []
+        for step in range(query.size(1)):  # what a step sees depends on the steps before
+            context, attention = self._attend(query[:, step : step + 1], source, coverage)
+            coverage = coverage + attention.squeeze(1)
+            contexts.append(context)
+            weights.append(attention)
+        return torch.cat(contexts, dim=1), torch.cat(weights, dim=1), coverage
 
-    def _energies(self, query: Tensor, keys: Tensor) -> Tensor:
+    def _attend(
+        self, query: Tensor, source: EncoderOutput, coverage: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return contexts, (B, T, D), and attention, (B, T, S)."""
+        hidden = ~source.mask[:, None, None, :]  # (B, 1, 1, S)
+        energies = self._energies(query, source.keys, coverage)  # (B, heads, T, S)
+        nearness = None
+        if self.window is not None:
+            distance = self._distance(query, source.mask)[:, None]  # (B, 1, T, S)
+            # p lies between two positions at the least: something always stays in sight
+            hidden = hidden | (distance.abs() > self.window)
+            nearness = torch.exp(-(distance**2) / (2 * (self.window / 2) ** 2))
+        attention = torch.softmax(energies.masked_fill(hidden, float("-inf")), dim=-1)
+        if nearness is not None:
+            attention = attention * nearness
+        if self.num_heads == 1:
+            weights = attention.squeeze(1)  # (B, T, S)
+            return torch.bmm(weights, source.states), weights
+        sums = attention @ source.states[:, None]  # (B, heads, T, D)
+        context: Tensor = self.value_projection(sums.transpose(1, 2).flatten(2))  # (B, T, D)
+        return context, attention.mean(dim=1)
+
+    def _energies(self, query: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
+        """Return the energies of every head, (B, heads, T, S)."""
         if self.kind != "additive":
-            return torch.bmm(query, keys.transpose(1, 2))  # (B, T, S)
+            scale = math.sqrt(keys.size(-1) // self.num_heads) if self.kind == "scaled_dot" else 1.0
+            return self._by_head(query) @ self._by_head(keys).transpose(2, 3) / scale
         projected: Tensor = self.query_projection(query)  # (B, T, A)
-        hidden = torch.tanh(projected[:, :, None, :] + keys[:, None, :, :])  # (B, T, S, A)
-        energies: Tensor = self.energy(hidden).squeeze(-1)  # (B, T, S)
-        return energies
+        if coverage is not None:
+            keys = keys + self.coverage_projection(coverage[:, :, None])
+        summed = self._by_head(projected)[:, :, :, None] + self._by_head(keys)[:, :, None]
+        hidden = torch.tanh(summed)  # (B, heads, T, S, A / heads)
+        return torch.einsum("bhtsa,ha->bhts", hidden, self.energy.weight)
+
+    def _by_head(self, values: Tensor) -> Tensor:
+        """Cut vectors into one part a head, (B, heads, T, part); `values`: (B, T, any size)."""
+        parts = values.view(*values.shape[:2], self.num_heads, -1)  # (B, T, heads, part)
+        return parts.transpose(1, 2)
+
+    def _distance(self, query: Tensor, mask: Tensor) -> Tensor:
+        """Return how far every position is from where each query's window stands, (B, T, S)."""
+        lengths = mask.sum(dim=1)[:, None, None]  # (B, 1, 1)
+        centre = torch.sigmoid(self.window_centre(torch.tanh(self.window_projection(query))))
+        places = torch.arange(mask.size(1), device=mask.device)
+        return places - lengths * centre  # (B, T, S)

@@ -7,9 +7,10 @@ from torch import nn
 from nmt.model.attention import Attention
 from nmt.model.bridge import Bridge
 from nmt.model.decoder import Decoder
+from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding, embedding_table
 from nmt.model.encoder import Encoder
-from nmt.model.layers import Dropout
+from nmt.model.readout import Readout
 from nmt.model.seq2seq import Seq2Seq
 from nmt.recipe import ModelRecipe
 
@@ -39,30 +40,71 @@ def build_model(
     target_table = source_table
     if recipe.tied_embeddings != "all":
         target_table = embedding_table(target_vocab_size, size, pad_id=pad_id)
-    encoder = Encoder(
-        _embedding(source_table, recipe),
-        num_layers=recipe.encoder.num_layers,
-        hidden_size=recipe.encoder.hidden_size,
-        dropout=_dropout(recipe.dropout.layers, recipe),
+    encoder = _encoder(source_table, recipe)
+    decoder = _decoder(target_table, recipe)
+    bridge = Bridge(
+        encoder.state_size,
+        recipe.decoder.hidden_size,
+        recipe.decoder.num_layers,
+        kind=recipe.bridge,
     )
-    hidden_size, num_layers = recipe.decoder.hidden_size, recipe.decoder.num_layers
-    decoder = Decoder(
-        _embedding(target_table, recipe),
-        Attention(
-            hidden_size,
-            encoder.state_size,
-            kind=recipe.attention.kind,
-            size=recipe.attention.size,
-        ),
-        num_layers=num_layers,
-        hidden_size=hidden_size,
-        state_size=encoder.state_size,
-        readout_size=size,
+    return Seq2Seq(encoder, bridge, decoder, _output_layer(target_table, decoder, recipe))
+
+
+def _encoder(table: nn.Embedding, recipe: ModelRecipe) -> Encoder:
+    encoder = recipe.encoder
+    return Encoder(
+        _embedding(table, recipe),
+        num_layers=encoder.num_layers,
+        hidden_size=encoder.hidden_size,
+        cell=encoder.cell,
+        directions=encoder.directions,
+        residual_from=encoder.residual_from,
+        dropout=_dropout(recipe.dropout.layers, recipe),
+        weight_drop=recipe.dropout.recurrent,
+    )
+
+
+def _decoder(table: nn.Embedding, recipe: ModelRecipe) -> Decoder:
+    decoder, attention = recipe.decoder, recipe.attention
+    state_size = recipe.encoder.state_size
+    readout = Readout(
+        decoder.readout,
+        hidden_size=decoder.hidden_size,
+        context_size=0 if attention is None else state_size,
+        embedding_size=recipe.embedding_size,
+        size=decoder.readout_size or recipe.embedding_size,
+    )
+    return Decoder(
+        _embedding(table, recipe),
+        _attention(recipe),
+        readout,
+        num_layers=decoder.num_layers,
+        hidden_size=decoder.hidden_size,
+        state_size=state_size,
+        cell=decoder.cell,
+        query="bottom" if attention is None else attention.query,
+        feedback=decoder.feedback,
+        residual_from=decoder.residual_from,
         dropout=_dropout(recipe.dropout.layers, recipe),
         readout_dropout=_dropout(recipe.dropout.readout, recipe),
+        weight_drop=recipe.dropout.recurrent,
     )
-    bridge = Bridge(encoder.state_size, hidden_size, num_layers, kind=recipe.bridge)
-    return Seq2Seq(encoder, bridge, decoder, _output_layer(target_table, recipe))
+
+
+def _attention(recipe: ModelRecipe) -> Attention | None:
+    attention = recipe.attention
+    if attention is None:
+        return None
+    return Attention(
+        recipe.decoder.hidden_size,
+        recipe.encoder.state_size,
+        kind=attention.kind,
+        size=attention.size,
+        num_heads=attention.num_heads,
+        window=attention.window,
+        coverage=attention.coverage,
+    )
 
 
 def _dropout(probability: float, recipe: ModelRecipe) -> Dropout:
@@ -74,8 +116,8 @@ def _embedding(table: nn.Embedding, recipe: ModelRecipe) -> Embedding:
     return Embedding(table, dropout=dropout, word_dropout=recipe.dropout.word)
 
 
-def _output_layer(table: nn.Embedding, recipe: ModelRecipe) -> nn.Linear:
-    layer = nn.Linear(table.embedding_dim, table.num_embeddings)
+def _output_layer(table: nn.Embedding, decoder: Decoder, recipe: ModelRecipe) -> nn.Linear:
+    layer = nn.Linear(decoder.readout.size, table.num_embeddings)
     nn.init.zeros_(layer.bias)
     if recipe.tied_embeddings is not None:
         layer.weight = table.weight

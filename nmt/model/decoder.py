@@ -1,66 +1,119 @@
-"""Writes the target: LSTMs with the attention between the lowest and the rest.
+"""Writes the target: recurrent layers below the attention, recurrent layers above it, a readout.
 
-The shape is that of the second version of GNMT. (Wu et al. 2016 feed the context of the previous
-step to the lowest layer; here the context of the same step goes up and nothing is fed back, so that
-training runs each layer over the whole target in one call.)
+With y the tokens, s the encoder states, [;] joining vectors and t the step, the default is the
+shape of the second version of GNMT:
 
-    h1_t = LSTM_1(y_{t-1}, h1_{t-1})
-    c_t  = attention(h1_t, encoder states)
-    hl_t = LSTM_l([h(l-1)_t; c_t], hl_{t-1})        for the layers l above the lowest
-    a_t  = tanh(W [hL_t; c_t])                      the attentional state (Luong et al. 2015, eq. 5)
+    h1_t = LSTM_1(y_{t-1}, h1_{t-1})                 the lower layers, here one
+    c_t  = attention(h1_t, s)                        the query is the bottom layer's output
+    hl_t = LSTM_l([h(l-1)_t; c_t], hl_{t-1})         the upper layers
+    a_t  = tanh(W [hL_t; c_t])                       the readout, here the attentional state
 
-From the third layer on, what a layer reads from the one below is added to its output.
+Three settings make the shapes of the papers out of it:
+
+    query     bottom    as above: one layer below the attention, all others above it
+              top       h_t, c_t = attention(hL_t, s): all layers are below     (Luong et al. 2015)
+              previous  c_t = attention(h1_{t-1}, s), read by layer 1 too       (Bahdanau et al.
+                        2015, eq. 6; Wu et al. 2016, eq. 4)
+    feedback  what layer 1 reads beside the token: nothing, the context c_{t-1} (c_t itself where
+              the query is `previous`), or the attentional state a_{t-1}, which is input feeding
+              (Luong et al. 2015, section 3.3)
+    no attention at all: every layer is below, nothing is asked             (Sutskever et al. 2014)
+
+What is not fed back needs no loop over the steps: without feedback every part runs over the whole
+target in one call; with the context fed back the layers above the attention still do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import Attention
+from nmt.model.dropout import Dropout, thin
 from nmt.model.embedding import Embedding
-from nmt.model.layers import Dropout, one_layer_lstm
+from nmt.model.readout import Readout
+from nmt.model.recurrent import Cell, LayerState, recurrent_layer
 from nmt.model.state import DecoderState, EncoderOutput
+
+Query = Literal["bottom", "top", "previous"]
+Feedback = Literal["context", "attentional"]
 
 
 class Decoder(nn.Module):
-    """From target tokens to attentional states, over one step or a whole target."""
+    """From target tokens to what the output layer reads, over one step or a whole target."""
 
     def __init__(
         self,
         embedding: Embedding,
-        attention: Attention,
+        attention: Attention | None,
+        readout: Readout,
         *,
         num_layers: int,
         hidden_size: int,
         state_size: int,
-        readout_size: int,
+        cell: Cell = "lstm",
+        query: Query = "bottom",
+        feedback: Feedback | None = None,
+        residual_from: int | None = 3,
         dropout: Dropout,
         readout_dropout: Dropout,
+        weight_drop: float = 0.0,
     ) -> None:
-        """Take the target embedding, the attention and the sizes.
+        """Take the parts and the sizes.
 
         Args:
             embedding: Token ids to vectors.
-            attention: Queries of size H over encoder states of size D.
-            num_layers: LSTM layers, at least one.
+            attention: Queries of size H over encoder states of size D; None looks at nothing.
+            readout: To what the output layer reads.
+            num_layers: L, at least one.
             hidden_size: H.
             state_size: D.
-            readout_size: Width of the attentional state.
-            dropout: Applied between the layers and to the context.
-            readout_dropout: Applied to the attentional state.
+            cell: What the layers are made of.
+            query: Which hidden state asks the attention; heeded with attention only.
+            feedback: What the lowest layer reads beside the token; `context` with the query
+                `previous`, always.
+            residual_from: The lowest layer, counted from one and above the first, to whose output
+                what it reads from the layer below is added; None is no layer.
+            dropout: Applied to the output of every layer and to the context.
+            readout_dropout: Applied to what the readout gives.
+            weight_drop: See `recurrent_layer`.
         """
         super().__init__()
         self.embedding = embedding
         self.attention = attention
-        embedding_size = embedding.table.embedding_dim
-        self.bottom = one_layer_lstm(embedding_size, hidden_size)
-        self.upper = nn.ModuleList(
-            one_layer_lstm(hidden_size + state_size, hidden_size) for _ in range(num_layers - 1)
-        )
-        self.readout = nn.Linear(hidden_size + state_size, readout_size)
+        self.readout = readout
+        self.query = query
+        self.feedback = feedback
+        self.feedback_size = {None: 0, "context": state_size, "attentional": readout.size}[feedback]
+        num_lower = num_layers if attention is None or query == "top" else 1
+
+        def layers(input_sizes: list[int]) -> nn.ModuleList:
+            return nn.ModuleList(
+                recurrent_layer(cell, size, hidden_size, weight_drop=weight_drop)
+                for size in input_sizes
+            )
+
+        bottom_size = embedding.table.embedding_dim + self.feedback_size
+        self.lower = layers([bottom_size] + [hidden_size] * (num_lower - 1))
+        self.upper = layers([hidden_size + state_size] * (num_layers - num_lower))
+        self.residual_from = residual_from or num_layers + 1
         self.dropout = dropout
         self.readout_dropout = readout_dropout
+
+    def start(self, hidden: Tensor, cell: Tensor, encoder_output: EncoderOutput) -> DecoderState:
+        """Return the state before the first token; `hidden` and `cell`: (L, B, H)."""
+        batch_size, length, _ = encoder_output.states.shape
+        reads_coverage = self.attention is not None and self.attention.reads_coverage
+        return DecoderState(
+            hidden,
+            cell,
+            feedback=hidden.new_zeros(batch_size, self.feedback_size),
+            coverage=hidden.new_zeros(batch_size, length if reads_coverage else 0),
+        )
 
     def forward(
         self, token_ids: Tensor, state: DecoderState, encoder_output: EncoderOutput
@@ -73,37 +126,167 @@ class Decoder(nn.Module):
             encoder_output: The source.
 
         Returns:
-            The attentional states, (B, T, readout size), the state behind the last token, and the
-            attention, (B, T, S).
+            The readouts, (B, T, readout size), the state behind the last token, and the attention,
+            (B, T, S), all zero without attention.
         """
         embedded: Tensor = self.embedding(token_ids)  # (B, T, E)
-        outputs, states = _run(self.bottom, embedded, state, 0)
-        hidden: Tensor = self.dropout(outputs)  # (B, T, H)
-        context, attention = self.attention(
-            hidden, encoder_output.keys, encoder_output.states, encoder_output.mask
+        drawn = self._draw(embedded)
+        carried = _Carried.unpack(state)
+        if self.feedback == "attentional":
+            found, carried = _over_time(self._whole_step, embedded, carried, encoder_output, drawn)
+            return found.output, carried.pack(), found.attention
+        below = _over_time if self.feedback == "context" else _at_once
+        found, carried = below(self._below, embedded, carried, encoder_output, drawn)
+        readout, carried = self._above(found, embedded, carried, drawn)
+        return readout, carried.pack(), found.attention
+
+    def _whole_step(
+        self, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
+    ) -> tuple[_Found, _Carried]:
+        """Go from a token to its attentional state, which the next step reads."""
+        found, carried = self._below(embedded, carried, source, drawn)
+        attentional, carried = self._above(found, embedded, carried, drawn)
+        carried = carried._replace(feedback=attentional.squeeze(1))
+        return found._replace(output=attentional), carried
+
+    def _below(
+        self, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
+    ) -> tuple[_Found, _Carried]:
+        """Run the lower layers and the attention; one step where the context is fed back."""
+        if self.query == "previous" and self.attention is not None:
+            (hidden, _), *_ = carried.layers
+            found, carried = self._attend(hidden.transpose(0, 1), carried, source, drawn)
+            output, carried = self._run_lower(embedded, carried, drawn)
+            return found._replace(output=output), carried
+        output, carried = self._run_lower(embedded, carried, drawn)
+        return self._attend(output, carried, source, drawn)
+
+    def _run_lower(
+        self, embedded: Tensor, carried: _Carried, drawn: _Drawn
+    ) -> tuple[Tensor, _Carried]:
+        """Run the layers below the attention, (B, T, H)."""
+        inputs = embedded
+        if self.feedback is not None:
+            inputs = torch.cat((embedded, carried.feedback[:, None]), dim=-1)
+        for number, layer in enumerate(self.lower, start=1):
+            output, carried = self._run(number, layer, inputs, carried, drawn)
+            inputs = output + inputs if number >= self.residual_from else output
+        return inputs, carried
+
+    def _attend(
+        self, query: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
+    ) -> tuple[_Found, _Carried]:
+        """Ask the attention; `query`: (B, T, H)."""
+        if self.attention is None:
+            nowhere = query.new_zeros(*query.shape[:2], source.mask.size(1))  # (B, T, S)
+            return _Found(query, None, nowhere), carried
+        context, attention, coverage = self.attention(query, source, carried.coverage)
+        context = thin(context, drawn.context)
+        carried = carried._replace(coverage=coverage)
+        if self.feedback == "context":
+            carried = carried._replace(feedback=context.squeeze(1))
+        return _Found(query, context, attention), carried
+
+    def _above(
+        self, found: _Found, embedded: Tensor, carried: _Carried, drawn: _Drawn
+    ) -> tuple[Tensor, _Carried]:
+        """Run the layers above the attention and the readout, (B, T, readout size)."""
+        hidden = found.output
+        for number, layer in enumerate(self.upper, start=len(self.lower) + 1):
+            inputs = torch.cat((hidden, found.context), dim=-1)  # type: ignore[arg-type]
+            output, carried = self._run(number, layer, inputs, carried, drawn)
+            hidden = output + hidden if number >= self.residual_from else output
+        return thin(self.readout(hidden, found.context, embedded), drawn.readout), carried
+
+    def _run(
+        self, number: int, layer: nn.Module, inputs: Tensor, carried: _Carried, drawn: _Drawn
+    ) -> tuple[Tensor, _Carried]:
+        """Run one layer, counted from one, from its part of what is carried."""
+        place = number - 1
+        output, after = layer(inputs, carried.layers[place], weights=drawn.weights[place])
+        layers = (*carried.layers[:place], after, *carried.layers[place + 1 :])
+        return thin(output, drawn.layers[place]), carried._replace(layers=layers)
+
+    def _draw(self, embedded: Tensor) -> _Drawn:
+        """Draw all that chance decides in one pass over a target."""
+        layers = [*self.lower, *self.upper]
+        context_size = 0 if self.attention is None else self.attention.state_size
+        return _Drawn(
+            layers=tuple(self.dropout.draw(embedded, layer.hidden_size) for layer in layers),
+            context=self.dropout.draw(embedded, context_size),
+            readout=self.readout_dropout.draw(embedded, self.readout.size),
+            weights=tuple(layer.draw() for layer in layers),
         )
-        context = self.dropout(context)  # (B, T, D)
-        finals = [states]
-        for depth, layer in enumerate(self.upper, start=1):
-            outputs, states = _run(layer, torch.cat((hidden, context), dim=-1), state, depth)
-            finals.append(states)
-            # the lowest upper layer starts the residual stack, the next ones add to it
-            hidden = self.dropout(outputs) if depth == 1 else hidden + self.dropout(outputs)
-        attentional = torch.tanh(self.readout(torch.cat((hidden, context), dim=-1)))
-        thinned: Tensor = self.readout_dropout(attentional)
-        new_state = DecoderState(
-            torch.cat([hidden for hidden, _ in finals]), torch.cat([cell for _, cell in finals])
-        )
-        return thinned, new_state, attention
 
 
-def _run(
-    layer: nn.Module, inputs: Tensor, state: DecoderState, depth: int
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Run one layer from its own part of the state."""
-    start = (
-        state.hidden[depth : depth + 1].contiguous(),
-        state.cell[depth : depth + 1].contiguous(),
-    )
-    outputs, final = layer(inputs, start)
-    return outputs, final
+class _Found(NamedTuple):
+    """What some steps give: output of the layers so far, context and attention, (B, T, ...)."""
+
+    output: Tensor
+    context: Tensor | None
+    attention: Tensor
+
+
+class _Carried(NamedTuple):
+    """A `DecoderState` by layer."""
+
+    layers: tuple[LayerState, ...]
+    feedback: Tensor
+    coverage: Tensor
+
+    @classmethod
+    def unpack(cls, state: DecoderState) -> _Carried:
+        layers = zip(torch.split(state.hidden, 1), torch.split(state.cell, 1), strict=True)
+        return cls(tuple(layers), state.feedback, state.coverage)
+
+    def pack(self) -> DecoderState:
+        hidden, cell = zip(*self.layers, strict=True)
+        return DecoderState(torch.cat(hidden), torch.cat(cell), self.feedback, self.coverage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Dropout's masks for every step, and the weights of the pass, layer by layer."""
+
+    layers: tuple[Tensor | None, ...]
+    context: Tensor | None
+    readout: Tensor | None
+    weights: tuple[list[Tensor], ...]
+
+    def at(self, step: int) -> _Drawn:
+        """Return what was drawn for one step."""
+        return _Drawn(
+            tuple(_at(mask, step) for mask in self.layers),
+            _at(self.context, step),
+            _at(self.readout, step),
+            self.weights,
+        )
+
+
+def _at(mask: Tensor | None, step: int) -> Tensor | None:
+    if mask is None or mask.size(1) == 1:  # one mask serves all steps
+        return mask
+    return mask[:, step : step + 1]
+
+
+_Part = Callable[[Tensor, _Carried, EncoderOutput, _Drawn], tuple[_Found, _Carried]]
+
+
+def _at_once(
+    part: _Part, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
+) -> tuple[_Found, _Carried]:
+    """Run a part of the decoder over all steps in one call."""
+    return part(embedded, carried, source, drawn)
+
+
+def _over_time(
+    part: _Part, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
+) -> tuple[_Found, _Carried]:
+    """Run a part of the decoder step by step, each reading what the one before has left."""
+    steps = []
+    for step, token in enumerate(torch.split(embedded, 1, dim=1)):
+        found, carried = part(token, carried, source, drawn.at(step))
+        steps.append(found)
+    outputs, contexts, attentions = zip(*steps, strict=True)
+    context = None if contexts[0] is None else torch.cat(contexts, dim=1)
+    return _Found(torch.cat(outputs, dim=1), context, torch.cat(attentions, dim=1)), carried

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nmt.model.layers import Dropout, keep_mask
+from nmt.model.dropout import Dropout, keep_mask
 
 
 class Embedding(nn.Module):

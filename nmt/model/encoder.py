@@ -1,40 +1,69 @@
-"""Reads the source: a stack of bidirectional LSTMs."""
+"""Reads the source: a stack of recurrent layers, one way or both."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from typing import Literal
 
+from torch import Tensor, nn
+
+from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding
-from nmt.model.layers import Dropout, one_layer_lstm
+from nmt.model.recurrent import Cell, LayerState, recurrent_layer, reverse
+
+Directions = Literal["both", "bottom", "forward", "backward"]
 
 
 class Encoder(nn.Module):
-    """Bidirectional LSTM layers; from the second on, what a layer reads is added to its output."""
+    """Recurrent layers over the source; what an upper layer reads may be added to its output."""
 
     def __init__(
-        self, embedding: Embedding, *, num_layers: int, hidden_size: int, dropout: Dropout
+        self,
+        embedding: Embedding,
+        *,
+        num_layers: int,
+        hidden_size: int,
+        cell: Cell = "lstm",
+        directions: Directions = "both",
+        residual_from: int | None = 2,
+        dropout: Dropout,
+        weight_drop: float = 0.0,
     ) -> None:
         """Take the source embedding and the sizes.
 
         Args:
             embedding: Token ids to vectors.
-            num_layers: LSTM layers, at least one.
-            hidden_size: Of one direction; D is twice that.
+            num_layers: Layers, at least one.
+            hidden_size: Of one direction.
+            cell: What the layers are made of.
+            directions: Which layers read both ways: `both` all, `bottom` the lowest alone and the
+                rest forward (Wu et al. 2016, section 3.2), `forward` and `backward` none. A stack
+                that reads backward is one that gets its source reversed (Sutskever et al. 2014,
+                section 3.3); its states still stand at the tokens that they have read last.
+            residual_from: The lowest layer, counted from one, to whose output its input is added;
+                None is no layer.
             dropout: Applied between the layers.
+            weight_drop: See `recurrent_layer`.
         """
         super().__init__()
         self.embedding = embedding
-        embedding_size = embedding.table.embedding_dim
-        input_sizes = [embedding_size] + [2 * hidden_size] * (num_layers - 1)
+        self.backward = directions == "backward"
+        both_ways = [
+            directions == "both" or (directions == "bottom" and depth == 0)
+            for depth in range(num_layers)
+        ]
+        output_sizes = [hidden_size * (2 if both else 1) for both in both_ways]
+        input_sizes = [embedding.table.embedding_dim, *output_sizes]
         self.layers = nn.ModuleList(
-            one_layer_lstm(size, hidden_size, bidirectional=True) for size in input_sizes
+            recurrent_layer(cell, size, hidden_size, bidirectional=both, weight_drop=weight_drop)
+            for size, both in zip(input_sizes, both_ways, strict=False)
         )
+        self.residual_from = residual_from or num_layers + 1
         self.dropout = dropout
-        self.state_size = 2 * hidden_size
+        self.state_size = output_sizes[-1]
 
-    def forward(self, source_ids: Tensor, source_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, source_ids: Tensor, source_lengths: Tensor
+    ) -> tuple[Tensor, list[LayerState]]:
         """Encode sentences; padding changes nothing.
 
         Args:
@@ -42,22 +71,23 @@ class Encoder(nn.Module):
             source_lengths: Real tokens, all >= 1, (B,), int64, on the CPU.
 
         Returns:
-            The encoder states, zero at padding, (B, S, D), and the top layer's final hidden and
-            cell state, both directions joined, (2, B, D).
+            The encoder states, zero at padding, (B, S, D), and the final hidden and cell state of
+            every layer, both directions joined, (B, H or 2H) each.
         """
         states: Tensor = self.embedding(source_ids)  # (B, S, E)
-        final = states
-        for depth, layer in enumerate(self.layers):
-            inputs: Tensor = states if depth == 0 else self.dropout(states)
-            outputs, final = _run(layer, inputs, source_lengths)
-            states = outputs if depth == 0 else outputs + states
-        return states, final
+        if self.backward:
+            states = reverse(states, source_lengths)
+        finals = []
+        for number, layer in enumerate(self.layers, start=1):
+            inputs: Tensor = states if number == 1 else self.dropout(states)
+            outputs, (hidden, cell) = layer(inputs, lengths=source_lengths)
+            finals.append((_joined(hidden), _joined(cell)))
+            states = outputs + states if number >= self.residual_from else outputs
+        if self.backward:
+            states = reverse(states, source_lengths)
+        return states, finals
 
 
-def _run(layer: nn.Module, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Run a bidirectional layer over the real tokens alone."""
-    packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-    outputs, (hidden, cell) = layer(packed)
-    states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.size(1))
-    final = torch.stack((hidden, cell))  # (2, 2, B, D/2)
-    return states, final.transpose(1, 2).flatten(2)  # (2, B, D)
+def _joined(final: Tensor) -> Tensor:
+    """Join the directions of a layer's final state; `final`: (directions, B, H)."""
+    return final.transpose(0, 1).flatten(1)  # (B, H or 2H)

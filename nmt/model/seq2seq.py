@@ -36,12 +36,14 @@ class Seq2Seq(nn.Module):
         Returns:
             The encoded source and the decoder's first state.
         """
-        states, final = self.encoder(source_ids, source_lengths)
+        states, finals = self.encoder(source_ids, source_lengths)
         positions = torch.arange(source_ids.size(1))
         mask = (positions < source_lengths[:, None]).to(states.device, non_blocking=True)
-        keys = self.decoder.attention.keys(states)
-        state: DecoderState = self.bridge(final)
-        return EncoderOutput(states, keys, mask), state
+        attention = self.decoder.attention
+        keys = states if attention is None else attention.keys(states)
+        encoder_output = EncoderOutput(states, keys, mask)
+        hidden, cell = self.bridge(states, source_lengths, finals)
+        return encoder_output, self.decoder.start(hidden, cell, encoder_output)
 
     def decode(
         self, token_ids: Tensor, state: DecoderState, encoder_output: EncoderOutput
@@ -56,8 +58,8 @@ class Seq2Seq(nn.Module):
         Returns:
             The logits, (B, V), the new state and the attention, (B, S).
         """
-        attentional, state, attention = self.decoder(token_ids[:, None], state, encoder_output)
-        logits: Tensor = self.output_layer(attentional.squeeze(1))  # (B, V)
+        readout, state, attention = self.decoder(token_ids[:, None], state, encoder_output)
+        logits: Tensor = self.output_layer(readout.squeeze(1))  # (B, V)
         return logits, state, attention.squeeze(1)  # (B, S)
 
     def forward(
@@ -66,7 +68,7 @@ class Seq2Seq(nn.Module):
         source_lengths: Tensor,
         target_input_ids: Tensor,
         target_mask: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Score every target token after its reference prefix (teacher forcing).
 
         Args:
@@ -76,9 +78,41 @@ class Seq2Seq(nn.Module):
             target_mask: True at real target tokens, (B, T), bool.
 
         Returns:
-            The logits at the N real target positions, row by row, (N, V): none at padding.
+            The logits at the N real target positions, row by row, (N, V): none at padding; and the
+            attention, (B, T, S), padding included.
         """
         encoder_output, state = self.encode(source_ids, source_lengths)
-        attentional, _, _ = self.decoder(target_input_ids, state, encoder_output)
-        logits: Tensor = self.output_layer(attentional[target_mask])
-        return logits
+        readouts, _, attention = self.decoder(target_input_ids, state, encoder_output)
+        return self.output_layer(readouts[target_mask]), attention
+
+    @torch.no_grad()
+    def mix_inputs(
+        self,
+        source_ids: Tensor,
+        source_lengths: Tensor,
+        target_input_ids: Tensor,
+        *,
+        probability: float,
+    ) -> Tensor:
+        """Put the model's own tokens in the place of some reference tokens (Bengio et al. 2015).
+
+        The tokens are chosen step by step, each by what the model holds likeliest after those that
+        were chosen before.
+
+        Args:
+            source_ids: Tokens and EOS, padded, (B, S), int64.
+            source_lengths: Real tokens, (B,), int64, on the CPU.
+            target_input_ids: BOS and target tokens, padded, (B, T), int64.
+            probability: With which a token behind BOS is the model's own, in [0, 1].
+
+        Returns:
+            The mixed tokens, (B, T), int64.
+        """
+        encoder_output, state = self.encode(source_ids, source_lengths)
+        inputs = target_input_ids.clone()
+        is_own = torch.rand(inputs.shape, device=inputs.device) < probability  # (B, T)
+        for step in range(1, inputs.size(1)):
+            logits, state, _ = self.decode(inputs[:, step - 1], state, encoder_output)
+            own = logits.argmax(dim=-1)  # (B,)
+            inputs[:, step] = torch.where(is_own[:, step], own, inputs[:, step])
+        return inputs

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -41,11 +41,17 @@ class DecoderState:
 
     Attributes:
         hidden: Hidden states of all layers, (L, B, H).
-        cell: Cell states of all layers, (L, B, H).
+        cell: Cell states of all layers, (L, B, H); only LSTMs use them.
+        feedback: What the lowest layer reads beside the next token, (B, F); F is 0 where nothing is
+            fed back.
+        coverage: Sum of the attention of all steps so far, (B, S), or (B, 0) where the attention
+            does not read it.
     """
 
     hidden: Tensor
     cell: Tensor
+    feedback: Tensor
+    coverage: Tensor
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -53,17 +59,20 @@ class DecoderState:
 
     def select(self, rows: Tensor) -> DecoderState:
         """Return the given rows in the given order, repeats allowed; `rows`: (N,), int64."""
-        return DecoderState(self.hidden[:, rows], self.cell[:, rows])
+        return self._by_row(lambda tensor, dim: tensor.index_select(dim, rows))
 
     def reorder(self, rows: Tensor) -> DecoderState:
         """Return row `rows[i]` at row i, as a beam search step asks; `rows`: (B,), int64."""
-        return DecoderState(
-            torch.index_select(self.hidden, 1, rows), torch.index_select(self.cell, 1, rows)
-        )
+        return self.select(rows)
 
     def repeat(self, times: int) -> DecoderState:
         """Return every row `times` times, the copies of one row side by side, (L, B*times, H)."""
+        return self._by_row(lambda tensor, dim: tensor.repeat_interleave(times, dim=dim))
+
+    def _by_row(self, change: Callable[[Tensor, int], Tensor]) -> DecoderState:
         return DecoderState(
-            self.hidden.repeat_interleave(times, dim=1),  # (L, B*times, H)
-            self.cell.repeat_interleave(times, dim=1),  # (L, B*times, H)
+            change(self.hidden, 1),
+            change(self.cell, 1),
+            change(self.feedback, 0),
+            change(self.coverage, 0),
         )

@@ -23,14 +23,23 @@ from nmt.recipe.reading import (
     load_recipe,
     parse_recipe,
 )
-from nmt.recipe.sections import ModelRecipe, Recipe, TokenizerRecipe, TrainingRecipe
+from nmt.recipe.sections import (
+    AttentionRecipe,
+    EncoderRecipe,
+    ModelRecipe,
+    Recipe,
+    TokenizerRecipe,
+    TrainingRecipe,
+)
 
 __all__ = [
+    "AttentionRecipe",
     "BuiltinSet",
     "CleaningRecipe",
     "CorpusSet",
     "CsvSet",
     "DataRecipe",
+    "EncoderRecipe",
     "FileSet",
     "HubSet",
     "JsonlSet",

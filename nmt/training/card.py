@@ -10,7 +10,7 @@ from nmt.recipe import Recipe
 _CARD = """\
 # {name}: translates {source_lang} into {target_lang}
 
-An LSTM encoder-decoder with attention, {num_weights:,} weights, trained on {num_pairs:,} sentence
+A recurrent encoder-decoder, {num_weights:,} weights, trained on {num_pairs:,} sentence
 pairs. It translates by itself, without a network:
 
     python translate.py --model {path} < source.txt > target.txt

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from nmt.batching import Batch
-from nmt.loss import smoothed_cross_entropy
+from nmt.loss import coverage_loss, smoothed_cross_entropy
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
 from nmt.training.schedules import rate_factor
@@ -58,8 +58,11 @@ class TranslationModule(LightningModule):
         The `loss` is over the number of tokens of the step's first batch.
         """
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        logits = self._logits(batch)
+        logits, attention = self._run(batch, self._inputs(batch))
         loss = smoothed_cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if self.recipe.coverage_loss is not None:
+            repeated = coverage_loss(attention, batch.target_mask)
+            loss = loss + self.recipe.coverage_loss * repeated
         self._tokens_of_step.append(len(labels))
         return {
             "loss": loss / self._tokens_of_step[0],
@@ -85,7 +88,8 @@ class TranslationModule(LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Add the negative log-likelihood of a batch; no smoothing."""
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        nll = smoothed_cross_entropy(self._logits(batch), labels, label_smoothing=0.0)
+        logits, _ = self._run(batch, batch.target_input_ids)
+        nll = smoothed_cross_entropy(logits, labels, label_smoothing=0.0)
         self._validation += torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
 
     def on_validation_epoch_end(self) -> None:
@@ -131,11 +135,23 @@ class TranslationModule(LightningModule):
                 group["lr"] = self.recipe.learning_rate * factor
         super().optimizer_step(*args, **kwargs)
 
-    def _logits(self, batch: Batch) -> Tensor:
-        logits: Tensor = self.model(
-            batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
+    def _inputs(self, batch: Batch) -> Tensor:
+        """Return what the decoder reads: reference tokens, in part the model's own, (B, T)."""
+        if self.recipe.scheduled_sampling == 0:
+            return batch.target_input_ids
+        return self.model.mix_inputs(
+            batch.source_ids,
+            batch.source_lengths,
+            batch.target_input_ids,
+            probability=self.recipe.scheduled_sampling * self.global_step / self.total_steps,
         )
-        return logits
+
+    def _run(self, batch: Batch, target_input_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits at real target tokens, (N, V), and the attention, (B, T, S)."""
+        logits, attention = self.model(
+            batch.source_ids, batch.source_lengths, target_input_ids, batch.target_mask
+        )
+        return logits, attention
 
 
 def _optimizer(model: Seq2Seq, recipe: TrainingRecipe) -> torch.optim.Optimizer:
