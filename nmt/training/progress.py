@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -17,7 +18,10 @@ _BATCHES_BETWEEN_READINGS = 10
 
 
 class ProgressBar(Callback):
-    """Shows a bar for all epochs where stderr is a terminal, and logs `train_loss` in any case."""
+    """Shows a bar for all epochs where stderr is a terminal.
+
+    In any case it logs `train_loss` and `tokens_per_second`.
+    """
 
     def __init__(self) -> None:
         """Start with nothing counted."""
@@ -28,9 +32,10 @@ class ProgressBar(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
-        console = Console(stderr=True)
-        if not console.is_terminal:
+        # Not rich's own opinion, which FORCE_COLOR may change: escapes would fill a log file.
+        if not sys.stderr.isatty():
             return
+        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -64,19 +69,23 @@ class ProgressBar(Callback):
             return
         self._progress.advance(self._task)
         if batch_idx % _BATCHES_BETWEEN_READINGS == 0:
-            speed = self._num_tokens / (time.monotonic() - self._started)
             self._progress.update(
                 self._task,
                 description=(
                     f"epoch {trainer.current_epoch + 1}, loss {self._mean_loss():.3f}, "
-                    f"{speed:,.0f} tokens/s"
+                    f"{self._speed():,.0f} tokens/s"
                 ),
             )
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hand over the epoch's mean training loss before it is written down."""
+        """Hand over the epoch's mean training loss and speed before they are written down."""
         if self._summed_losses:
             trainer.callback_metrics["train_loss"] = torch.tensor(self._mean_loss())
+            trainer.callback_metrics["tokens_per_second"] = torch.tensor(self._speed())
+        if self._progress is not None:
+            self._progress.update(
+                self._task, description=f"epoch {trainer.current_epoch + 1}, validation"
+            )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the bar away."""
@@ -87,6 +96,10 @@ class ProgressBar(Callback):
     ) -> None:
         """Take the bar away before the complaint is printed."""
         self._stop()
+
+    def _speed(self) -> float:
+        """Real target tokens of the epoch so far, for each second."""
+        return self._num_tokens / (time.monotonic() - self._started)
 
     def _mean_loss(self) -> float:
         return torch.stack(self._summed_losses).double().sum().item() / self._num_tokens

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +125,14 @@ class Validation(Callback):
     def _entry(
         self, trainer: Trainer, epoch: int, loss: float, scores: Sequence[Score]
     ) -> dict[str, Any]:
-        train_loss = trainer.callback_metrics.get("train_loss")
+        measured = trainer.callback_metrics
         entry: dict[str, Any] = {
             "epoch": epoch,
             "step": trainer.global_step,
             "seconds": round(time.monotonic() - self._started, 1),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": None if train_loss is None else float(train_loss),
+            "train_loss": _value(measured, "train_loss"),
+            "tokens_per_second": _value(measured, "tokens_per_second"),
             "loss": loss,
             "perplexity": math.exp(min(loss, 700.0)),
             "num_sentences": len(self._pairs),
@@ -196,6 +197,10 @@ def _spread(pairs: Sequence[SentencePair], count: int | None) -> list[SentencePa
     if count is None or count >= len(pairs):
         return list(pairs)
     return [pairs[place * len(pairs) // count] for place in range(count)]
+
+
+def _value(measured: Mapping[str, Any], name: str) -> float | None:
+    return float(measured[name]) if name in measured else None
 
 
 def _numbers(entry: dict[str, Any]) -> dict[str, float]:
