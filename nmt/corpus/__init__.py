@@ -2,7 +2,15 @@
 
 from nmt.corpus.clean import CleaningReport, clean
 from nmt.corpus.files import read_lines
-from nmt.corpus.load import describe_set, load_pairs
+from nmt.corpus.load import describe_set, load_numbered_pairs, load_pairs
 from nmt.corpus.pairs import SentencePair
 
-__all__ = ["CleaningReport", "SentencePair", "clean", "describe_set", "load_pairs", "read_lines"]
+__all__ = [
+    "CleaningReport",
+    "SentencePair",
+    "clean",
+    "describe_set",
+    "load_numbered_pairs",
+    "load_pairs",
+    "read_lines",
+]

@@ -10,7 +10,13 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from nmt.batching import Batch, BatchDataset, LengthBuckets
-from nmt.corpus import CleaningReport, SentencePair, clean, load_pairs
+from nmt.corpus import (
+    CleaningReport,
+    SentencePair,
+    clean,
+    load_numbered_pairs,
+    load_pairs,
+)
 from nmt.errors import DataError
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.tokenizer import Tokenizer
@@ -39,13 +45,16 @@ def load_corpora(recipe: Recipe) -> Corpora:
         DataError: A set cannot be read, is not parallel or is empty.
     """
     data = recipe.data
-    train, cleaning = clean(load_pairs(data.train, reverse=data.reverse), data.cleaning)
-    return Corpora(
-        train=train,
-        validation=load_pairs(data.validation, reverse=data.reverse),
-        test=load_pairs(data.test, reverse=data.reverse) if data.test else None,
-        cleaning=cleaning,
+    train, line_numbers = load_numbered_pairs(data.train, reverse=data.reverse)
+    validation = load_pairs(data.validation, reverse=data.reverse)
+    test = load_pairs(data.test, reverse=data.reverse) if data.test else None
+    kept, cleaning = clean(
+        train,
+        data.cleaning,
+        held_out=[*validation, *(test or ())],
+        line_numbers=line_numbers,
     )
+    return Corpora(train=kept, validation=validation, test=test, cleaning=cleaning)
 
 
 def train_tokenizers(pairs: Sequence[SentencePair], recipe: Recipe) -> tuple[Tokenizer, Tokenizer]:

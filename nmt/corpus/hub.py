@@ -1,0 +1,82 @@
+"""Sentence pairs that the package `datasets` reads: from the hub, or from a folder.
+
+Knows where a dataset may be and what its columns are called.
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.corpus.pairs import Columns
+from nmt.corpus.records import text_of
+from nmt.corpus.wording import listed
+from nmt.errors import DataError
+from nmt.recipe import HubSet
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# What `save_to_disk` writes into a folder: a dataset's own file, or that of a whole set of splits.
+_SAVED = ("state.json", "dataset_dict.json")
+
+
+def read_hub(corpus_set: HubSet) -> Columns:
+    """Read a split of a dataset: by its name on the hub, or by its folder.
+
+    A column of records such as {"en": ..., "de": ...} under `translation` is named
+    `translation.en`, `translation.de`.
+
+    Raises:
+        DataError: It cannot be read, a column is not there, or a row has no text in it.
+    """
+    name = describe_hub(corpus_set)
+    dataset = _load(corpus_set).flatten()
+    for column in (corpus_set.source, corpus_set.target):
+        if column not in dataset.column_names:
+            raise DataError(f"{name}: no column {column!r}; it has {listed(dataset.column_names)}")
+    sources, targets = [], []
+    columns = dataset.select_columns([corpus_set.source, corpus_set.target])
+    for number, row in enumerate(columns, start=1):
+        place = f"{name}: row {number}"
+        sources.append(text_of(row, corpus_set.source, place))
+        targets.append(text_of(row, corpus_set.target, place))
+    return Columns(sources, targets, range(1, len(sources) + 1))
+
+
+def describe_hub(corpus_set: HubSet) -> str:
+    """Name the split in a few words."""
+    parts = [corpus_set.hub, corpus_set.config, corpus_set.split]
+    return " ".join(part for part in parts if part is not None)
+
+
+def _load(corpus_set: HubSet) -> "Dataset":
+    # Slow to import, and only training from the hub needs it.
+    import datasets
+
+    if any(Path(corpus_set.hub, name).is_file() for name in _SAVED):
+        return _load_saved(corpus_set)
+    # The hub's client tells of each of its attempts; the last one's failure is what counts.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    try:
+        return datasets.load_dataset(corpus_set.hub, corpus_set.config, split=corpus_set.split)
+    except Exception as error:  # network, hub client and reader each have a tree of their own
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{describe_hub(corpus_set)}: cannot be loaded from the hub ({reason}); "
+            "check name, config and split, or use local files: {source: FILE, target: FILE}"
+        ) from error
+
+
+def _load_saved(corpus_set: HubSet) -> "Dataset":
+    """Load what `save_to_disk` wrote: a set of splits, or one whose name is in its own files."""
+    import datasets
+
+    try:
+        saved = datasets.load_from_disk(corpus_set.hub)
+    except Exception as error:  # whatever the reader of a damaged file raises
+        reason = " ".join(str(error).split())
+        raise DataError(f"{corpus_set.hub}: not a sound saved dataset ({reason})") from error
+    splits = saved if isinstance(saved, dict) else {str(saved.split): saved}
+    if corpus_set.split not in splits:
+        raise DataError(f"{corpus_set.hub}: no split {corpus_set.split!r}; it has {listed(splits)}")
+    return splits[corpus_set.split]
