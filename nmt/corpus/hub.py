@@ -4,8 +4,13 @@ Knows where a dataset may be and what its columns are called.
 """
 
 import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from nmt.corpus.pairs import Columns
 from nmt.corpus.records import text_of
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 # What `save_to_disk` writes into a folder: a dataset's own file, or that of a whole set of splits.
 _SAVED = ("state.json", "dataset_dict.json")
+# Seconds in which even a slow network opens a connection.
+_PATIENCE = 20.0
 
 
 def read_hub(corpus_set: HubSet) -> Columns:
@@ -57,14 +64,52 @@ def _load(corpus_set: HubSet) -> "Dataset":
         return _load_saved(corpus_set)
     # The hub's client tells of each of its attempts; the last one's failure is what counts.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    is_local = Path(corpus_set.hub).is_dir()
+    obstacle = None if is_local or datasets.config.HF_HUB_OFFLINE else _find_obstacle()
     try:
-        return datasets.load_dataset(corpus_set.hub, corpus_set.config, split=corpus_set.split)
+        with _offline() if obstacle else nullcontext():
+            return datasets.load_dataset(corpus_set.hub, corpus_set.config, split=corpus_set.split)
     except Exception as error:  # network, hub client and reader each have a tree of their own
         reason = " ".join(str(error).split())
+        if obstacle:
+            reason = f"{obstacle}, and it is not in the cache of earlier downloads"
+        place = "from this folder" if is_local else "from the hub"
         raise DataError(
-            f"{describe_hub(corpus_set)}: cannot be loaded from the hub ({reason}); "
+            f"{describe_hub(corpus_set)}: cannot be loaded {place} ({reason}); "
             "check name, config and split, or use local files: {source: FILE, target: FILE}"
         ) from error
+
+
+def _find_obstacle() -> str | None:
+    """Say why the hub cannot be reached; None where it can, or where that is not known.
+
+    The hub's client finds out as well, but only after half a minute of trying again.
+    """
+    from huggingface_hub.constants import ENDPOINT
+
+    address = urlsplit(ENDPOINT)
+    if address.hostname is None or {"all", address.scheme} & getproxies().keys():
+        return None
+    port = address.port or {"http": 80}.get(address.scheme, 443)
+    try:
+        with socket.create_connection((address.hostname, port), timeout=_PATIENCE):
+            return None
+    except OSError as error:
+        return f"{ENDPOINT} cannot be reached: {(error.strerror or str(error)).lower()}"
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the hub's client to its cache: its own setting, which it reads when it is imported."""
+    import datasets
+    from huggingface_hub import constants
+
+    earlier = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = earlier
 
 
 def _load_saved(corpus_set: HubSet) -> "Dataset":

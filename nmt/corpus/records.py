@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from nmt.corpus.files import read_lines
 from nmt.corpus.pairs import Columns
-from nmt.corpus.wording import listed, shortened
+from nmt.corpus.wording import clipped, listed, shortened
 from nmt.errors import DataError
 from nmt.recipe import JsonlSet
 
@@ -41,7 +41,7 @@ def text_of(record: Mapping[str, object], key: str, place: str) -> str:
     """
     value = record[key] if key in record else _look_inside(record, key, place)
     if not isinstance(value, str):
-        raise DataError(f"{place}: {key!r} must be a string, got {shortened(str(value))}")
+        raise DataError(f"{place}: {key!r} must be a string, got {clipped(repr(value))}")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -27,7 +27,7 @@ def read_tsv(corpus_set: TsvSet) -> Columns:
             than the first.
     """
     rows = [line.split("\t") for line in read_lines(corpus_set.tsv)]
-    return _pick(rows, range(1, len(rows) + 1), corpus_set, name=corpus_set.tsv)
+    return _pick(rows, range(1, len(rows) + 1), corpus_set)
 
 
 def read_csv(corpus_set: CsvSet) -> Columns:
@@ -42,7 +42,7 @@ def read_csv(corpus_set: CsvSet) -> Columns:
     lines = read_lines(corpus_set.csv)
     line_numbers = array("L")
     rows = list(_parse_csv(lines, corpus_set, line_numbers))
-    return _pick(rows, line_numbers, corpus_set, name=corpus_set.csv)
+    return _pick(rows, line_numbers, corpus_set)
 
 
 def _parse_csv(
@@ -75,11 +75,15 @@ def _opening_line(lines: Iterable[str]) -> int:
 
 
 def _pick(
-    rows: list[list[str]], line_numbers: Sequence[int], corpus_set: TsvSet | CsvSet, *, name: str
+    rows: list[list[str]], line_numbers: Sequence[int], corpus_set: TsvSet | CsvSet
 ) -> Columns:
     """Take the wanted columns out of rows that must be of equal length."""
     if not rows:
         return Columns([], [], [])
+    if isinstance(corpus_set, TsvSet):
+        name, delimiter = corpus_set.tsv, "\t"
+    else:
+        name, delimiter = corpus_set.csv, corpus_set.delimiter
     has_header = any(isinstance(column, str) for column in (corpus_set.source, corpus_set.target))
     source, target = (
         _place(column, rows[0], name=name) for column in (corpus_set.source, corpus_set.target)
@@ -88,8 +92,8 @@ def _pick(
     for row, number in zip(rows, line_numbers, strict=True):
         if len(row) != num_columns:
             raise DataError(
-                f"{name}: line {number} must have {num_columns} columns, as the first line has, "
-                f"got {len(row)}"
+                f"{name}: line {number} must have {num_columns} columns parted by "
+                f"{delimiter!r}, as the first line has, got {len(row)}"
             )
     body = rows[1:] if has_header else rows
     return Columns(

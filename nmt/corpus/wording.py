@@ -6,9 +6,14 @@ from itertools import islice
 _MAX_NAMES = 20
 
 
-def shortened(text: str, limit: int = 40) -> str:
+def clipped(text: str, limit: int = 40) -> str:
+    """Return a text, or its beginning where it is long."""
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def shortened(text: str) -> str:
     """Return the beginning of a text, in quotes."""
-    return repr(text if len(text) <= limit else text[:limit] + "…")
+    return repr(clipped(text))
 
 
 def listed(names: Iterable[str]) -> str:
