@@ -174,6 +174,7 @@ data:
   target_lang: de
   train: {{source: '{tmp_path}/en', target: '{tmp_path}/de'}}
   validation: {{source: '{tmp_path}/en', target: '{tmp_path}/de'}}
+  cleaning: {{held_out: false}}
 tokenizer: {{vocab_size: 600}}
 model: {{embedding_size: 16, encoder: {{hidden_size: 16}}, decoder: {{hidden_size: 16}}}}
 training: {{max_epochs: 1, max_tokens: 800, schedule: constant, warmup_steps: 0,

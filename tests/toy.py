@@ -12,6 +12,8 @@ data:
   train: {{source: '{folder}/train.en', target: '{folder}/train.de'}}
   validation: {{source: '{folder}/validation.en', target: '{folder}/validation.de'}}
   test: {{source: '{folder}/test.en', target: '{folder}/test.de'}}
+  # few pairs will do, and a palindrome is a translation like any other
+  cleaning: {{min_pairs: 1, identical: false}}
 tokenizer: {{vocab_size: 25, model_type: bpe, byte_fallback: false}}
 model:
   embedding_size: 32

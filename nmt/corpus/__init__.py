@@ -1,8 +1,19 @@
 """Sentence pairs from files and from the hub: reading, checks, cleaning. Knows no tensors."""
 
+from nmt.corpus.check import count_seen, find_swapped
 from nmt.corpus.clean import CleaningReport, clean
 from nmt.corpus.files import read_lines
-from nmt.corpus.load import describe_set, load_pairs
+from nmt.corpus.load import describe_set, load_numbered_pairs, load_pairs
 from nmt.corpus.pairs import SentencePair
 
-__all__ = ["CleaningReport", "SentencePair", "clean", "describe_set", "load_pairs", "read_lines"]
+__all__ = [
+    "CleaningReport",
+    "SentencePair",
+    "clean",
+    "count_seen",
+    "describe_set",
+    "find_swapped",
+    "load_numbered_pairs",
+    "load_pairs",
+    "read_lines",
+]

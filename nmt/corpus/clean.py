@@ -2,16 +2,24 @@
 
 import json
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from statistics import median
 from typing import Literal, get_args
 
 from nmt.corpus.pairs import SentencePair
 from nmt.errors import DataError
 from nmt.recipe import CleaningRecipe
 
-Reason = Literal["blank", "too_long", "length_ratio", "duplicate"]
+Reason = Literal["blank", "too_long", "length_ratio", "identical", "held_out", "duplicate"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+# Lines that the report names for each reason: enough to look at.
+_NUM_FIRST_LINES = 5
+# Bytes remembered of a pair. Among 100 million different ones the odds that two have the same
+# eight, and one is taken for a duplicate, are 1 in 3,700.
+_HASH_SIZE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +33,13 @@ class CleaningReport:
         num_kept: Pairs after it.
         blank: Nothing to see on one side or on both.
         too_long: A side longer than `max_characters`.
-        length_ratio: The longer side more than `max_length_ratio` times the shorter, in characters.
+        length_ratio: The target's length over the source's, in characters, is more than
+            `max_length_ratio` times the corpus's median of that, or less than it over as much.
+        identical: Both sides are the same.
+        held_out: The pair also stands in the validation or the test set.
         duplicate: The same pair, both sides alike, was kept before.
+        median_length_ratio: The corpus's median; None where that was not asked for.
+        first_lines: For each reason that dropped something, the first few lines it was found in.
     """
 
     num_pairs: int
@@ -34,22 +47,45 @@ class CleaningReport:
     blank: int = 0
     too_long: int = 0
     length_ratio: int = 0
+    identical: int = 0
+    held_out: int = 0
     duplicate: int = 0
+    median_length_ratio: float | None = None
+    first_lines: Mapping[Reason, tuple[int, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Say it in one line, without the reasons that dropped nothing."""
-        counts = asdict(self)
-        dropped = [f"{reason} {counts[reason]}" for reason in get_args(Reason) if counts[reason]]
+        dropped = [
+            f"{reason} {getattr(self, reason)} from line {lines[0]}"
+            for reason, lines in self.first_lines.items()
+        ]
         kept = f"kept {self.num_kept} of {self.num_pairs} sentence pairs"
         return f"{kept} (dropped: {', '.join(dropped)})" if dropped else kept
 
     def to_json(self) -> str:
-        """Return the counts as a JSON object over several lines."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        """Return all of it as a JSON object over several lines."""
+        dropped = {
+            reason: {
+                "count": getattr(self, reason),
+                "first_lines": list(self.first_lines.get(reason, ())),
+            }
+            for reason in REASONS
+        }
+        content = {
+            "num_pairs": self.num_pairs,
+            "num_kept": self.num_kept,
+            "median_length_ratio": self.median_length_ratio,
+            "dropped": dropped,
+        }
+        return json.dumps(content, indent=2) + "\n"
 
 
 def clean(
-    pairs: Iterable[SentencePair], cleaning: CleaningRecipe
+    pairs: Sequence[SentencePair],
+    cleaning: CleaningRecipe,
+    *,
+    held_out: Iterable[SentencePair] = (),
+    line_numbers: Sequence[int] | None = None,
 ) -> tuple[list[SentencePair], CleaningReport]:
     """Drop the pairs that training would learn nothing good from.
 
@@ -58,53 +94,107 @@ def clean(
     Args:
         pairs: The pairs of a training set.
         cleaning: Limits; one that is None is off. Pairs blank on a side always go.
+        held_out: The pairs of the validation and the test set.
+        line_numbers: Where each pair stands in its file; by default they are counted from 1.
 
     Returns:
-        The pairs that stay, in their order, and the counts.
+        The pairs that stay, in their order, and the report.
 
     Raises:
-        DataError: No pair stays.
+        DataError: Fewer pairs stay than `min_pairs`.
     """
+    ratio = None if cleaning.max_length_ratio is None else _median_length_ratio(pairs)
+    flaws = _Flaws(cleaning, held_out if cleaning.held_out else (), ratio)
+    if line_numbers is None:
+        line_numbers = range(1, len(pairs) + 1)
     kept: list[SentencePair] = []
-    seen: set[SentencePair] = set()
-    dropped: Counter[Reason] = Counter()
-    for pair in pairs:
-        reason = _flaw(pair, cleaning)
-        if reason is None and pair in seen:
-            reason = "duplicate"
-        if reason is not None:
-            dropped[reason] += 1
-            continue
-        kept.append(pair)
-        if cleaning.deduplicate:
-            seen.add(pair)
+    dropped: dict[Reason, list[int]] = {reason: [] for reason in REASONS}
+    for pair, number in zip(pairs, line_numbers, strict=True):
+        reason = flaws.find(pair.source, pair.target)
+        if reason is None:
+            kept.append(pair)
+        else:
+            dropped[reason].append(number)
     report = CleaningReport(
-        num_pairs=len(kept) + dropped.total(),
+        num_pairs=len(pairs),
         num_kept=len(kept),
-        blank=dropped["blank"],
-        too_long=dropped["too_long"],
-        length_ratio=dropped["length_ratio"],
-        duplicate=dropped["duplicate"],
+        **{reason: len(lines) for reason, lines in dropped.items()},
+        median_length_ratio=ratio,
+        first_lines={
+            reason: tuple(lines[:_NUM_FIRST_LINES]) for reason, lines in dropped.items() if lines
+        },
     )
-    if not kept:
-        raise DataError(f"training set must have pairs left after cleaning, {report}")
+    _check_number(report, cleaning)
     return kept, report
 
 
-def _flaw(pair: SentencePair, cleaning: CleaningRecipe) -> Reason | None:
-    """Say what is wrong with a pair by itself; None where nothing is."""
-    if _is_blank(pair.source) or _is_blank(pair.target):
-        return "blank"
-    shorter, longer = sorted((len(pair.source), len(pair.target)))
-    if cleaning.max_characters is not None and longer > cleaning.max_characters:
-        return "too_long"
-    if cleaning.max_length_ratio is not None and longer > cleaning.max_length_ratio * shorter:
-        return "length_ratio"
-    return None
+class _Flaws:
+    """Tells what is wrong with one pair after the other, and remembers them."""
+
+    def __init__(
+        self, cleaning: CleaningRecipe, held_out: Iterable[SentencePair], ratio: float | None
+    ) -> None:
+        infinity = float("inf")
+        self._max_characters = cleaning.max_characters or infinity
+        self._lowest_ratio, self._highest_ratio = 0.0, infinity
+        if cleaning.max_length_ratio is not None and ratio is not None:
+            self._lowest_ratio = ratio / cleaning.max_length_ratio
+            self._highest_ratio = ratio * cleaning.max_length_ratio
+        self._identical = cleaning.identical
+        self._deduplicate = cleaning.deduplicate
+        self._held_out = {(pair.source, pair.target) for pair in held_out}
+        self._seen: set[bytes] = set()
+
+    def find(self, source: str, target: str) -> Reason | None:
+        """Say why a pair is unfit; None where it is not."""
+        if is_blank(source) or is_blank(target):
+            return "blank"
+        source_length, target_length = len(source), len(target)
+        if source_length > self._max_characters or target_length > self._max_characters:
+            return "too_long"
+        if not self._lowest_ratio <= target_length / source_length <= self._highest_ratio:
+            return "length_ratio"
+        if self._identical and source.strip() == target.strip():
+            return "identical"
+        if (source, target) in self._held_out:
+            return "held_out"
+        if self._deduplicate and self._is_known(source, target):
+            return "duplicate"
+        return None
+
+    def _is_known(self, source: str, target: str) -> bool:
+        """Tell whether the pair came before; from now on it has."""
+        # not Python's own hash: it is another in every process
+        digest = blake2b(f"{source}\n{target}".encode(), digest_size=_HASH_SIZE).digest()
+        num_seen = len(self._seen)
+        self._seen.add(digest)
+        return len(self._seen) == num_seen
 
 
-def _is_blank(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Say whether a tokenizer may find nothing: only white space, controls and zero-width marks."""
+    if text[:1].isalnum():  # nearly always; the rest is slow
+        return False
     return all(
         character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text
+    )
+
+
+def _median_length_ratio(pairs: Sequence[SentencePair]) -> float | None:
+    """Return the median of target over source length, in characters, where neither is blank."""
+    ratios = [
+        len(pair.target) / len(pair.source)
+        for pair in pairs
+        if not (is_blank(pair.source) or is_blank(pair.target))
+    ]
+    return median(ratios) if ratios else None
+
+
+def _check_number(report: CleaningReport, cleaning: CleaningRecipe) -> None:
+    if report.num_kept >= cleaning.min_pairs:
+        return
+    advice = "add pairs, or lower data.cleaning.min_pairs" if report.num_kept else "mend the data"
+    raise DataError(
+        f"training set must have at least {cleaning.min_pairs} sentence pairs left, {report}; "
+        f"{advice}"
     )

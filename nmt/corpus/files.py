@@ -3,24 +3,32 @@
 A line ends at LF and nowhere else, so that line 7 here is line 7 for `wc`, `paste` and every tool
 that a corpus has passed through. Python's text mode and `str.splitlines` also break at characters
 that do occur inside sentences (a lone CR, U+0085, U+2028, form feeds), and each such break shifts
-all pairs that follow. So files are read as bytes and decoded line by line.
+all pairs that follow. So files are read as bytes and decoded here.
 """
 
 import gzip
+import logging
 import zlib
-from codecs import BOM_UTF8
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from nmt.errors import DataError
 
+_log = logging.getLogger(__name__)
+
+_BLOCK_SIZE = 1 << 20
+# Bytes at the start of a file that show what it is written in, and the NULs that make it UTF-16.
+_SAMPLE_SIZE = 1 << 12
+_MIN_NULS = 8
+
 
 def read_lines(path: str | Path) -> list[str]:
     """Read the lines of a UTF-8 file, without their line ends.
 
-    The CR of a CR LF goes with the line end, and a byte order mark goes from the start of the file;
-    everything else stays as it is. The last line need not end with LF.
+    The CR of a CR LF goes with the line end, and a byte order mark goes from the start of the file,
+    which is logged; everything else stays as it is. The last line need not end with LF.
 
     Args:
         path: The file; one whose name ends in `.gz` is unpacked while reading.
@@ -32,9 +40,11 @@ def read_lines(path: str | Path) -> list[str]:
         DataError: The file is missing, unreadable, damaged or not UTF-8.
     """
     path = Path(path)
+    lines: list[str] = []
     try:
         with _open(path) as file:
-            return list(decode_lines(file, name=path))
+            for block in _blocks(file):
+                lines.extend(_decode_block(block, path, number=len(lines) + 1))
     except EOFError as error:
         raise DataError(f"{path}: gzip file must not end early; fetch or pack it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -42,6 +52,7 @@ def read_lines(path: str | Path) -> list[str]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path}: cannot be read ({reason.lower()})") from error
+    return lines
 
 
 def decode_lines(raw_lines: Iterable[bytes], *, name: str | Path) -> Iterator[str]:
@@ -55,8 +66,7 @@ def decode_lines(raw_lines: Iterable[bytes], *, name: str | Path) -> Iterator[st
         DataError: A line is not UTF-8.
     """
     for number, raw in enumerate(raw_lines, start=1):
-        if (number, raw) != (1, BOM_UTF8):  # a file of nothing but the mark has no line
-            yield _decode(raw, name, number)
+        yield from _decode_block(raw, name, number=number)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -65,14 +75,46 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _decode(raw: bytes, name: str | Path, number: int) -> str:
-    try:
-        line = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: line {number}, byte {error.start + 1}: not valid UTF-8 "
-            f"(byte {raw[error.start]:#04x}); save the file as UTF-8"
-        ) from error
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield many whole lines at a time; only the last may have no end."""
+    begun: list[bytes] = []
+    while chunk := file.read(_BLOCK_SIZE):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*begun, chunk[:end]])
+            begun = []
+        begun.append(chunk[end:])
+    if any(begun):
+        yield b"".join(begun)
+
+
+def _decode_block(block: bytes, name: str | Path, *, number: int) -> list[str]:
+    """Return the lines of a block, the first of which has this number in its file."""
     if number == 1:
-        line = line.removeprefix("\ufeff")  # the byte order mark
-    return line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
+        _refuse_utf16(block, name)
+    try:
+        text = block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        num_before = block.count(b"\n", 0, error.start)
+        place = error.start - (block.rfind(b"\n", 0, error.start) + 1)
+        raise DataError(
+            f"{name}: line {number + num_before}, byte {place + 1}: not valid UTF-8 "
+            f"(byte {block[error.start]:#04x}); save the file as UTF-8"
+        ) from error
+    if number == 1 and text.startswith("\ufeff"):
+        _log.info("%s: left out the byte order mark at its start", name)
+        text = text.removeprefix("\ufeff")
+    lines = text.replace("\r\n", "\n").split("\n")
+    if not lines[-1]:  # behind the last LF, or in a file of nothing but the mark
+        lines.pop()
+    return lines
+
+
+def _refuse_utf16(block: bytes, name: str | Path) -> None:
+    """Complain of UTF-16: its own mark at the start, or a NUL in every other byte."""
+    sample = block[:_SAMPLE_SIZE]
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    many = max(_MIN_NULS, len(sample) // 4)
+    is_marked = block.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    if is_marked or (min(even, odd) == 0 and max(even, odd) >= many):
+        raise DataError(f"{name}: looks like UTF-16; save it as UTF-8")

@@ -1,5 +1,6 @@
 """The sentence pair, which every room that touches text speaks of. Knows no files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -14,3 +15,18 @@ class SentencePair:
 
     source: str
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The two sides of a set as they were read, entry n of one belonging to entry n of the other.
+
+    Args:
+        sources: The sources; from some forms of corpora they may still have line breaks inside.
+        targets: The targets, as many.
+        line_numbers: Where each entry begins in its file, from 1 on.
+    """
+
+    sources: Sequence[str]
+    targets: Sequence[str]
+    line_numbers: Sequence[int]

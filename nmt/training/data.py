@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +11,21 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from nmt.batching import Batch, BatchDataset, LengthBuckets
-from nmt.corpus import CleaningReport, SentencePair, clean, load_pairs
+from nmt.corpus import (
+    CleaningReport,
+    SentencePair,
+    clean,
+    count_seen,
+    find_swapped,
+    load_numbered_pairs,
+    load_pairs,
+)
 from nmt.errors import DataError
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.tokenizer import Tokenizer
 from nmt.translator import choose_device
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +44,66 @@ class Corpora:
 
 
 def load_corpora(recipe: Recipe) -> Corpora:
-    """Read all sets of a recipe.
+    """Read all sets of a recipe, clean the training set, and warn of what looks wrong.
 
     Raises:
-        DataError: A set cannot be read, is not parallel or is empty.
+        DataError: A set cannot be read, is not parallel or is empty, or too little is left to
+            train on.
     """
     data = recipe.data
-    train, cleaning = clean(load_pairs(data.train, reverse=data.reverse), data.cleaning)
-    return Corpora(
-        train=train,
-        validation=load_pairs(data.validation, reverse=data.reverse),
-        test=load_pairs(data.test, reverse=data.reverse) if data.test else None,
-        cleaning=cleaning,
+    train, line_numbers = load_numbered_pairs(data.train, reverse=data.reverse)
+    validation = load_pairs(data.validation, reverse=data.reverse)
+    test = load_pairs(data.test, reverse=data.reverse) if data.test else None
+    _warn_of_swapped(train, line_numbers, validation)
+    for name, held_out in (("validation", validation), ("test", test or [])):
+        _warn_of_seen(name, held_out, train, is_dropped=data.cleaning.held_out)
+    kept, cleaning = clean(
+        train,
+        data.cleaning,
+        held_out=[*validation, *(test or ())],
+        line_numbers=line_numbers,
     )
+    return Corpora(train=kept, validation=validation, test=test, cleaning=cleaning)
+
+
+def _warn_of_swapped(
+    train: Sequence[SentencePair],
+    line_numbers: Sequence[int],
+    validation: Sequence[SentencePair],
+) -> None:
+    swapped = find_swapped(train, validation)
+    if swapped is not None:
+        _log.warning(
+            "warning: %d of %d training pairs, from line %d on, look as if source and target were "
+            "swapped, compared with the validation set; see that each side is of one language",
+            swapped.num_swapped,
+            len(train),
+            line_numbers[swapped.first],
+        )
+
+
+def _warn_of_seen(
+    name: str,
+    held_out: Sequence[SentencePair],
+    train: Sequence[SentencePair],
+    *,
+    is_dropped: bool,
+) -> None:
+    num_seen = count_seen(held_out, train)
+    if num_seen:
+        outcome = (
+            "these are left out of training"
+            if is_dropped
+            else "they are trained on, since data.cleaning.held_out is false, and its scores say "
+            "little of other text"
+        )
+        _log.warning(
+            "warning: %d of the %d %s pairs also stand in the training set; %s",
+            num_seen,
+            len(held_out),
+            name,
+            outcome,
+        )
 
 
 def train_tokenizers(pairs: Sequence[SentencePair], recipe: Recipe) -> tuple[Tokenizer, Tokenizer]:

@@ -1,0 +1,127 @@
+"""Sentence pairs that the package `datasets` reads: from the hub, or from a folder.
+
+Knows where a dataset may be and what its columns are called.
+"""
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from nmt.corpus.pairs import Columns
+from nmt.corpus.records import text_of
+from nmt.corpus.wording import listed
+from nmt.errors import DataError
+from nmt.recipe import HubSet
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# What `save_to_disk` writes into a folder: a dataset's own file, or that of a whole set of splits.
+_SAVED = ("state.json", "dataset_dict.json")
+# Seconds in which even a slow network opens a connection.
+_PATIENCE = 20.0
+
+
+def read_hub(corpus_set: HubSet) -> Columns:
+    """Read a split of a dataset: by its name on the hub, or by its folder.
+
+    A column of records such as {"en": ..., "de": ...} under `translation` is named
+    `translation.en`, `translation.de`.
+
+    Raises:
+        DataError: It cannot be read, a column is not there, or a row has no text in it.
+    """
+    name = describe_hub(corpus_set)
+    dataset = _load(corpus_set).flatten()
+    for column in (corpus_set.source, corpus_set.target):
+        if column not in dataset.column_names:
+            raise DataError(f"{name}: no column {column!r}; it has {listed(dataset.column_names)}")
+    sources, targets = [], []
+    columns = dataset.select_columns([corpus_set.source, corpus_set.target])
+    for number, row in enumerate(columns, start=1):
+        place = f"{name}: row {number}"
+        sources.append(text_of(row, corpus_set.source, place))
+        targets.append(text_of(row, corpus_set.target, place))
+    return Columns(sources, targets, range(1, len(sources) + 1))
+
+
+def describe_hub(corpus_set: HubSet) -> str:
+    """Name the split in a few words."""
+    parts = [corpus_set.hub, corpus_set.config, corpus_set.split]
+    return " ".join(part for part in parts if part is not None)
+
+
+def _load(corpus_set: HubSet) -> "Dataset":
+    # Slow to import, and only training from the hub needs it.
+    import datasets
+
+    if any(Path(corpus_set.hub, name).is_file() for name in _SAVED):
+        return _load_saved(corpus_set)
+    # The hub's client tells of each of its attempts; the last one's failure is what counts.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    is_local = Path(corpus_set.hub).is_dir()
+    obstacle = None if is_local or datasets.config.HF_HUB_OFFLINE else _find_obstacle()
+    try:
+        with _offline() if obstacle else nullcontext():
+            return datasets.load_dataset(corpus_set.hub, corpus_set.config, split=corpus_set.split)
+    except Exception as error:  # network, hub client and reader each have a tree of their own
+        reason = " ".join(str(error).split())
+        if obstacle:
+            reason = f"{obstacle}, and it is not in the cache of earlier downloads"
+        place = "from this folder" if is_local else "from the hub"
+        raise DataError(
+            f"{describe_hub(corpus_set)}: cannot be loaded {place} ({reason}); "
+            "check name, config and split, or use local files: {source: FILE, target: FILE}"
+        ) from error
+
+
+def _find_obstacle() -> str | None:
+    """Say why the hub cannot be reached; None where it can, or where that is not known.
+
+    The hub's client finds out as well, but only after half a minute of trying again.
+    """
+    from huggingface_hub.constants import ENDPOINT
+
+    address = urlsplit(ENDPOINT)
+    if address.hostname is None or {"all", address.scheme} & getproxies().keys():
+        return None
+    port = address.port or {"http": 80}.get(address.scheme, 443)
+    try:
+        with socket.create_connection((address.hostname, port), timeout=_PATIENCE):
+            return None
+    except OSError as error:
+        return f"{ENDPOINT} cannot be reached: {(error.strerror or str(error)).lower()}"
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the hub's client to its cache: its own setting, which it reads when it is imported."""
+    import datasets
+    from huggingface_hub import constants
+
+    earlier = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = earlier
+
+
+def _load_saved(corpus_set: HubSet) -> "Dataset":
+    """Load what `save_to_disk` wrote: a set of splits, or one whose name is in its own files."""
+    import datasets
+
+    try:
+        saved = datasets.load_from_disk(corpus_set.hub)
+    except Exception as error:  # whatever the reader of a damaged file raises
+        reason = " ".join(str(error).split())
+        raise DataError(f"{corpus_set.hub}: not a sound saved dataset ({reason})") from error
+    splits = saved if isinstance(saved, dict) else {str(saved.split): saved}
+    if corpus_set.split not in splits:
+        raise DataError(f"{corpus_set.hub}: no split {corpus_set.split!r}; it has {listed(splits)}")
+    return splits[corpus_set.split]

@@ -1,0 +1,119 @@
+"""Sentence pairs in tables: columns parted by tabs, or by commas and quoted.
+
+Knows how the two forms are written, and which of a table's columns are wanted.
+"""
+
+import csv
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+
+from nmt.corpus.files import read_lines
+from nmt.corpus.pairs import Columns
+from nmt.corpus.wording import listed
+from nmt.errors import DataError
+from nmt.recipe import CsvSet, TsvSet
+
+# The csv module ends a row at a lone CR too. This stands for one while a row is taken apart: half a
+# character, which no text read from a file can hold.
+_CARRIAGE_RETURN = "\udc0d"
+
+
+def read_tsv(corpus_set: TsvSet) -> Columns:
+    """Read a file whose columns are parted by tabs; quotes are characters like any other.
+
+    Raises:
+        DataError: It cannot be read, a column is not there, or a line has more or fewer columns
+            than the first.
+    """
+    rows = [line.split("\t") for line in read_lines(corpus_set.tsv)]
+    return _pick(rows, range(1, len(rows) + 1), corpus_set)
+
+
+def read_csv(corpus_set: CsvSet) -> Columns:
+    """Read a file whose columns are parted by commas and may be quoted (RFC 4180).
+
+    A quoted column may hold the delimiter, quotes written twice, and line breaks.
+
+    Raises:
+        DataError: It cannot be read, a column is not there, a line has more or fewer columns than
+            the first, or a quote is out of place.
+    """
+    lines = read_lines(corpus_set.csv)
+    line_numbers = array("L")
+    rows = list(_parse_csv(lines, corpus_set, line_numbers))
+    return _pick(rows, line_numbers, corpus_set)
+
+
+def _parse_csv(
+    lines: Sequence[str], corpus_set: CsvSet, line_numbers: "array[int]"
+) -> Iterator[list[str]]:
+    """Yield the rows, and note the line in which each begins."""
+    ended = (f"{line}\n".replace("\r", _CARRIAGE_RETURN) for line in lines)
+    reader = csv.reader(ended, delimiter=corpus_set.delimiter, strict=True)
+    number = 1
+    try:
+        for row in reader:
+            line_numbers.append(number)
+            number = reader.line_num + 1
+            yield [column.replace(_CARRIAGE_RETURN, "\r") for column in row]
+    except csv.Error as error:
+        opened = _opening_line(lines[number - 1 : reader.line_num])
+        raise DataError(
+            f"{corpus_set.csv}: line {number + opened}: the quote opened here must be closed, and "
+            f"a {corpus_set.delimiter!r} or the line's end must follow it ({error})"
+        ) from error
+
+
+def _opening_line(lines: Iterable[str]) -> int:
+    """Return which of the lines of a broken row, from 0 on, opens the quote that stays open."""
+    opened, is_open = 0, False
+    for number, line in enumerate(lines):
+        if line.count('"') % 2:
+            opened, is_open = (opened, False) if is_open else (number, True)
+    return opened
+
+
+def _pick(
+    rows: list[list[str]], line_numbers: Sequence[int], corpus_set: TsvSet | CsvSet
+) -> Columns:
+    """Take the wanted columns out of rows that must be of equal length."""
+    if not rows:
+        return Columns([], [], [])
+    if isinstance(corpus_set, TsvSet):
+        name, delimiter = corpus_set.tsv, "\t"
+    else:
+        name, delimiter = corpus_set.csv, corpus_set.delimiter
+    has_header = any(isinstance(column, str) for column in (corpus_set.source, corpus_set.target))
+    source, target = (
+        _place(column, rows[0], name=name) for column in (corpus_set.source, corpus_set.target)
+    )
+    num_columns = len(rows[0])
+    for row, number in zip(rows, line_numbers, strict=True):
+        if len(row) != num_columns:
+            raise DataError(
+                f"{name}: line {number} must have {num_columns} columns parted by "
+                f"{delimiter!r}, as the first line has, got {len(row)}"
+            )
+    body = rows[1:] if has_header else rows
+    return Columns(
+        list(map(itemgetter(source), body)),
+        list(map(itemgetter(target), body)),
+        line_numbers[1:] if has_header else line_numbers,
+    )
+
+
+def _place(column: int | str, first_row: list[str], *, name: str) -> int:
+    """Return where in a row a column is, from 0 on."""
+    if isinstance(column, int):
+        if column > len(first_row):
+            raise DataError(
+                f"{name}: no column {column}; the first line has {len(first_row)}: "
+                f"{listed(first_row)}"
+            )
+        return column - 1
+    if column not in first_row:
+        raise DataError(f"{name}: no column {column!r}; the first line has {listed(first_row)}")
+    if first_row.count(column) > 1:
+        raise DataError(f"{name}: column {column!r} must stand once in the first line")
+    return first_row.index(column)
