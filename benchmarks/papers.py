@@ -1,0 +1,149 @@
+"""Trains the recipes of the papers at one small size and puts the outcomes into a table and a picture.
+
+    python benchmarks/papers.py --data FOLDER --runs FOLDER [--epochs 4] [--only NAME ...]
+
+FOLDER holds train, val and test_2016_flickr as .en and .de. Each row is one `nmt train`, one after
+the other; a row that is done is not done again, so the command can be stopped and started anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+ONE_WAY = ("model.encoder.hidden_size=256",)
+BOTH_WAYS = ("model.encoder.hidden_size=128",)
+DEEP = ("model.encoder.num_layers=4", "model.decoder.num_layers=4")
+ENERGIES = ("model.attention.size=256",)
+
+# One row each: name, recipe, and what makes it small. Every encoder state is 256 wide.
+ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "gnmt_v2 (default)": ("gnmt_v2", (*DEEP, *BOTH_WAYS)),
+    "bahdanau2015": (
+        "bahdanau2015",
+        (*BOTH_WAYS, *ENERGIES, "model.decoder.readout_size=256"),
+    ),
+    "luong2015": ("luong2015", (*DEEP, *ONE_WAY)),
+    "gnmt2016": ("gnmt2016", (*DEEP, *ONE_WAY, *ENERGIES)),
+    "sutskever2014": ("sutskever2014", (*DEEP, *ONE_WAY)),
+    "rnmtplus2018": ("rnmtplus2018", (*DEEP, *BOTH_WAYS, *ENERGIES)),
+    "luong2015, no input feeding": (
+        "luong2015",
+        (*DEEP, *ONE_WAY, "model.decoder.feedback=null"),
+    ),
+}
+COMMON = (
+    "model.embedding_size=256",
+    "model.decoder.hidden_size=256",
+    "model.dropout={embedding: 0.2, layers: 0.2, readout: 0.2}",
+    "tokenizer.vocab_size=4000",
+    "training.learning_rate=2e-3",
+    "training.adam_betas=[0.9, 0.98]",
+    "training.max_sentences=64",
+)
+NMT = "import sys; from nmt.cli.main import main; sys.exit(main())"
+
+
+def train(row: str, folder: Path, data: Path, *, epochs: int) -> None:
+    """Train one row to its end, or go on with it."""
+    recipe, overrides = ROWS[row]
+    sets = [
+        f"data.{part}.{side}={data / name}.{lang}"
+        for part, name in (
+            ("train", "train"),
+            ("validation", "val"),
+            ("test", "test_2016_flickr"),
+        )
+        for side, lang in (("source", "en"), ("target", "de"))
+    ]
+    command = [sys.executable, "-c", NMT, "train", recipe, "--run-dir", str(folder)]
+    command += [*sets, *COMMON, *overrides, f"training.max_epochs={epochs}"]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def outcome(row: str, folder: Path) -> dict[str, Any]:
+    """Return what a finished row reached."""
+    sys.path.insert(0, str(ROOT))
+    from nmt.run_folder import RunFolder, read_weights
+
+    run = RunFolder(folder)
+    metrics = run.metrics()
+    bleu = next(score for score in run.scores() if score["name"] == "BLEU")
+    return {
+        "row": row,
+        "parameters": sum(weight.numel() for weight in read_weights(run.weights_file).values()),
+        "tokens_per_second": statistics.median(entry["tokens_per_second"] for entry in metrics),
+        "perplexity": min(entry["perplexity"] for entry in metrics),
+        "bleu": bleu["value"],
+        "signature": bleu["signature"],
+    }
+
+
+def table(outcomes: list[dict[str, Any]]) -> str:
+    """Return the outcomes as a table in Markdown."""
+    lines = [
+        "| recipe | parameters | target tokens/s | validation perplexity | BLEU |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {one['row']} | {one['parameters'] / 1e6:.1f} M | {one['tokens_per_second']:,.0f} "
+        f"| {one['perplexity']:.2f} | {one['bleu']:.2f} |"
+        for one in outcomes
+    ]
+    signatures = sorted({one["signature"] for one in outcomes})
+    return "\n".join([*lines, "", *(f"BLEU: `{signature}`" for signature in signatures)])
+
+
+def draw(outcomes: list[dict[str, Any]], path: Path) -> None:
+    """Draw BLEU against training speed, one dot a recipe."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for one in outcomes:
+        axes.scatter(one["tokens_per_second"], one["bleu"], color="tab:blue")
+        axes.annotate(
+            one["row"],
+            (one["tokens_per_second"], one["bleu"]),
+            textcoords="offset points",
+            xytext=(6, 4),
+            fontsize=9,
+        )
+    axes.set_xlabel("target tokens a second in training")
+    axes.set_ylabel("BLEU on Multi30k test_2016")
+    axes.margins(x=0.2, y=0.15)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    """Train what is not trained, print the table, draw the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--only", nargs="*", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--no-training", action="store_true", help="only show what there is")
+    options = parser.parse_args()
+    folders = {row: options.runs / row.replace(",", "").replace(" ", "_") for row in ROWS}
+    for row in [] if options.no_training else options.only:
+        train(row, folders[row], options.data, epochs=options.epochs)
+    done = [row for row in ROWS if (folders[row] / "README.md").exists()]
+    outcomes = [outcome(row, folders[row]) for row in done]
+    options.runs.mkdir(parents=True, exist_ok=True)
+    results = json.dumps(outcomes, indent=2)
+    (options.runs / "papers.json").write_text(results + "\n", encoding="utf-8", newline="\n")
+    print(table(outcomes))
+    if outcomes:
+        draw(outcomes, options.runs / "papers.png")
+
+
+if __name__ == "__main__":
+    main()
