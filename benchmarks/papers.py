@@ -1,4 +1,4 @@
-"""Trains the recipes of the papers at one small size and puts the outcomes into a table and a picture.
+"""Trains the recipes of the papers at one small size; gives a table and a picture of what came out.
 
     python benchmarks/papers.py --data FOLDER --runs FOLDER [--epochs 4] [--only NAME ...]
 
