@@ -26,6 +26,8 @@ class Batch:
         target_output_ids: Target tokens and EOS, padded, (B, T), int64.
         target_mask: True at real target tokens, (B, T), bool.
         indices: Places of the pairs in the corpus, (B,), int64, on the CPU.
+        alignment: True where a target output token is linked to a source token, (B, T, S), bool;
+            None where the corpus has no links.
     """
 
     source_ids: Tensor
@@ -34,6 +36,7 @@ class Batch:
     target_output_ids: Tensor
     target_mask: Tensor
     indices: Tensor
+    alignment: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """Return the batch on another device; lengths and indices stay on the CPU."""
@@ -48,6 +51,7 @@ class Batch:
             target_output_ids=move(self.target_output_ids),
             target_mask=move(self.target_mask),
             indices=self.indices,
+            alignment=None if self.alignment is None else move(self.alignment),
         )
 
     def pin_memory(self) -> Batch:
@@ -59,6 +63,7 @@ class Batch:
             target_output_ids=self.target_output_ids.pin_memory(),
             target_mask=self.target_mask.pin_memory(),
             indices=self.indices,
+            alignment=None if self.alignment is None else self.alignment.pin_memory(),
         )
 
 
@@ -105,8 +110,20 @@ class BatchDataset(Dataset[Batch]):
         pad_id: int,
         bos_id: int,
         eos_id: int,
+        links: Sequence[Sequence[int]] | None = None,
     ) -> None:
-        """Take the token ids of both sides, without BOS and EOS."""
+        """Take the token ids of both sides, without BOS and EOS.
+
+        Args:
+            source: Source token ids.
+            target: Target token ids.
+            pad_id: What fills the rows up.
+            bos_id: Stands before the targets that are read.
+            eos_id: Stands behind sources, and behind targets that are written.
+            links: For each pair the places of tokens that belong together, a source place and a
+                target place by turns; None for a corpus without.
+        """
+        self._links = None if links is None else TokenSequences(links)
         self.source = TokenSequences(source)
         self.target = TokenSequences(target)
         if len(self.source) != len(self.target):
@@ -125,14 +142,26 @@ class BatchDataset(Dataset[Batch]):
         inputs = [np.concatenate((bos, target)) for target in targets]
         lengths = torch.tensor([len(row) for row in inputs])
         target_input_ids = pad_ids(inputs, self._pad_id)
+        source_ids = pad_ids(sources, self._pad_id)
         return Batch(
-            source_ids=pad_ids(sources, self._pad_id),
+            source_ids=source_ids,
             source_lengths=torch.tensor([len(source) for source in sources]),
             target_input_ids=target_input_ids,
             target_output_ids=pad_ids([np.append(row, eos) for row in targets], self._pad_id),
             target_mask=torch.arange(target_input_ids.size(1)) < lengths[:, None],
             indices=torch.tensor(list(indices)),
+            alignment=self._alignment(indices, target_input_ids.size(1), source_ids.size(1)),
         )
+
+    def _alignment(self, indices: Sequence[int], length: int, source_length: int) -> Tensor | None:
+        """Return the links of some pairs, (B, T, S), bool."""
+        if self._links is None:
+            return None
+        alignment = torch.zeros(len(indices), length, source_length, dtype=torch.bool)
+        for row, index in enumerate(indices):
+            source, target = self._links[index].reshape(-1, 2).T
+            alignment[row, target, source] = True
+        return alignment
 
 
 class LengthBuckets(Sampler[list[int]]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import sentencepiece
@@ -17,6 +18,7 @@ from nmt.recipe import TokenizerRecipe
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
 _SPECIAL_PIECES = frozenset({"<pad>", "<unk>", "<s>", "</s>"})
+_WORD_START = "\u2581"
 _LINE_BREAK = re.compile(r"[\n\r]")
 # what never comes out as one piece: white space is written as U+2581 before symbols are looked for
 _NOT_IN_SYMBOLS = re.compile(r"[\s\0]")
@@ -143,6 +145,11 @@ class Tokenizer:
         """Return the pieces as SentencePiece writes them."""
         pieces: list[str] = self._processor.id_to_piece(list(token_ids))
         return pieces
+
+    def word_numbers(self, token_ids: Sequence[int]) -> list[int]:
+        """Return for each id in which word its piece is, from 0 on; white space starts a word."""
+        numbers = accumulate(int(piece.startswith(_WORD_START)) for piece in self.pieces(token_ids))
+        return [number - 1 for number in numbers]
 
 
 def _cut(line: str) -> list[str]:

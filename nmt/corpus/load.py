@@ -10,6 +10,7 @@ from typing import assert_never
 
 from nmt.corpus.files import read_lines
 from nmt.corpus.hub import describe_hub, read_hub
+from nmt.corpus.links import read_links
 from nmt.corpus.pairs import Columns, SentencePair
 from nmt.corpus.records import read_jsonl
 from nmt.corpus.tables import read_csv, read_tsv
@@ -53,9 +54,12 @@ def load_numbered_pairs(
         _without_line_breaks(side, name=describe_set(corpus_set))
         for side in (columns.sources, columns.targets)
     )
+    links = columns.links
     if reverse:
         sources, targets = targets, sources
-    return list(map(SentencePair, sources, targets)), columns.line_numbers
+        links = links and [tuple((j, i) for i, j in pair_links) for pair_links in links]
+    pairs = map(SentencePair, sources, targets, *([] if links is None else [links]))
+    return list(pairs), columns.line_numbers
 
 
 def describe_set(corpus_set: CorpusSet) -> str:
@@ -108,7 +112,10 @@ def _read_files(corpus_set: FileSet) -> Columns:
             f"{corpus_set.target} has {len(targets)}; "
             "parallel files must have equal numbers of lines"
         )
-    return Columns(sources, targets, range(1, len(sources) + 1))
+    links = None
+    if corpus_set.alignment is not None:
+        links = read_links(corpus_set.alignment, sources, targets)
+    return Columns(sources, targets, range(1, len(sources) + 1), links)
 
 
 def _draw(corpus_set: BuiltinSet) -> Columns:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Word i of a source belongs to word j of its target, words being parted by white space.
+Links = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class SentencePair:
@@ -11,10 +14,12 @@ class SentencePair:
     Args:
         source: The sentence to translate.
         target: Its translation.
+        links: Which words belong together; None where nobody said.
     """
 
     source: str
     target: str
+    links: Links | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,10 @@ class Columns:
         sources: The sources; from some forms of corpora they may still have line breaks inside.
         targets: The targets, as many.
         line_numbers: Where each entry begins in its file, from 1 on.
+        links: Which words of each entry belong together, where the set says so.
     """
 
     sources: Sequence[str]
     targets: Sequence[str]
     line_numbers: Sequence[int]
+    links: Sequence[Links] | None = None

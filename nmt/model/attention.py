@@ -81,7 +81,8 @@ class Attention(nn.Module):
             # one v for each head
             self.energy = nn.Linear(size // num_heads, num_heads, bias=False)
         if num_heads > 1:
-            self.value_projection = nn.Linear(num_heads * state_size, state_size, bias=False)
+            # one part of the rows for each head
+            self.value_projection = nn.Linear(state_size, state_size, bias=False)
         if window is not None:
             self.window_projection = nn.Linear(query_size, query_size, bias=False)
             self.window_centre = nn.Linear(query_size, 1, bias=False)
@@ -106,7 +107,7 @@ class Attention(nn.Module):
 
         Returns:
             The contexts, (B, T, D), the attention, the heads' mean, (B, T, S): zero at padding and
-            summing to one over S, and the coverage behind the last query.
+            summing to one over S, with a window to less, and the coverage behind the last query.
         """
         if not self.reads_coverage:
             return *self._attend(query, source, None), coverage
@@ -132,13 +133,14 @@ class Attention(nn.Module):
             nearness = torch.exp(-(distance**2) / (2 * (self.window / 2) ** 2))
         attention = torch.softmax(energies.masked_fill(hidden, float("-inf")), dim=-1)
         if nearness is not None:
-            attention = attention * nearness
+            attention = attention * nearness.to(attention)
         if self.num_heads == 1:
             weights = attention.squeeze(1)  # (B, T, S)
             return torch.bmm(weights, source.states), weights
         sums = attention @ source.states[:, None]  # (B, heads, T, D)
-        context: Tensor = self.value_projection(sums.transpose(1, 2).flatten(2))  # (B, T, D)
-        return context, attention.mean(dim=1)
+        by_head = self.value_projection.weight.view(self.num_heads, -1, self.state_size)
+        parts = torch.einsum("bhtd,hpd->bthp", sums, by_head)  # (B, T, heads, D / heads)
+        return parts.flatten(2), attention.mean(dim=1)
 
     def _energies(self, query: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
         """Return the energies of every head, (B, heads, T, S)."""
@@ -159,7 +161,8 @@ class Attention(nn.Module):
 
     def _distance(self, query: Tensor, mask: Tensor) -> Tensor:
         """Return how far every position is from where each query's window stands, (B, T, S)."""
-        lengths = mask.sum(dim=1)[:, None, None]  # (B, 1, 1)
         centre = torch.sigmoid(self.window_centre(torch.tanh(self.window_projection(query))))
-        places = torch.arange(mask.size(1), device=mask.device)
+        # half precision cannot tell two neighbours in a long sentence
+        places = torch.arange(mask.size(1), dtype=torch.float32, device=mask.device)
+        lengths = mask.sum(dim=1, dtype=torch.float32)[:, None, None]  # (B, 1, 1)
         return places - lengths * centre  # (B, T, S)

@@ -11,6 +11,7 @@ from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding, embedding_table
 from nmt.model.encoder import Encoder
 from nmt.model.readout import Readout
+from nmt.model.recurrent import has_cell_state
 from nmt.model.seq2seq import Seq2Seq
 from nmt.recipe import ModelRecipe
 
@@ -47,6 +48,7 @@ def build_model(
         recipe.decoder.hidden_size,
         recipe.decoder.num_layers,
         kind=recipe.bridge,
+        has_cell_state=has_cell_state(recipe.decoder.cell),
     )
     return Seq2Seq(encoder, bridge, decoder, _output_layer(target_table, decoder, recipe))
 

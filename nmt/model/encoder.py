@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding
-from nmt.model.recurrent import Cell, LayerState, recurrent_layer, reverse
+from nmt.model.recurrent import Cell, LayerState, has_cell_state, recurrent_layer, reverse
 
 Directions = Literal["both", "bottom", "forward", "backward"]
 
@@ -47,15 +47,16 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = embedding
         self.backward = directions == "backward"
+        self.has_cell_state = has_cell_state(cell)
         both_ways = [
             directions == "both" or (directions == "bottom" and depth == 0)
             for depth in range(num_layers)
         ]
         output_sizes = [hidden_size * (2 if both else 1) for both in both_ways]
-        input_sizes = [embedding.table.embedding_dim, *output_sizes]
+        input_sizes = [embedding.table.embedding_dim, *output_sizes[:-1]]
         self.layers = nn.ModuleList(
             recurrent_layer(cell, size, hidden_size, bidirectional=both, weight_drop=weight_drop)
-            for size, both in zip(input_sizes, both_ways, strict=False)
+            for size, both in zip(input_sizes, both_ways, strict=True)
         )
         self.residual_from = residual_from or num_layers + 1
         self.dropout = dropout
@@ -72,7 +73,8 @@ class Encoder(nn.Module):
 
         Returns:
             The encoder states, zero at padding, (B, S, D), and the final hidden and cell state of
-            every layer, both directions joined, (B, H or 2H) each.
+            every layer, both directions joined, (B, H or 2H) each; the hidden state twice where
+            the units have no other.
         """
         states: Tensor = self.embedding(source_ids)  # (B, S, E)
         if self.backward:
@@ -81,7 +83,7 @@ class Encoder(nn.Module):
         for number, layer in enumerate(self.layers, start=1):
             inputs: Tensor = states if number == 1 else self.dropout(states)
             outputs, (hidden, cell) = layer(inputs, lengths=source_lengths)
-            finals.append((_joined(hidden), _joined(cell)))
+            finals.append((_joined(hidden), _joined(cell if self.has_cell_state else hidden)))
             states = outputs + states if number >= self.residual_from else outputs
         if self.backward:
             states = reverse(states, source_lengths)

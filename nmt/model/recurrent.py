@@ -24,6 +24,11 @@ _MODES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN_TANH"}
 _KERNELS = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}
 
 
+def has_cell_state(cell: Cell) -> bool:
+    """Tell whether units of a kind carry a cell state beside the hidden one."""
+    return cell in ("lstm", "layer_norm_lstm")
+
+
 def recurrent_layer(
     cell: Cell,
     input_size: int,

@@ -41,10 +41,16 @@ class Section(BaseModel):
 
 
 class FileSet(Section):
-    """Two plain text files, line by line."""
+    """Two plain text files, line by line.
+
+    Attributes:
+        alignment: A third file with the word alignment of each pair, such as `0-0 1-2`; for a
+            training set with `training.guided_alignment`.
+    """
 
     source: str
     target: str
+    alignment: str | None = None
 
 
 class TsvSet(Section):

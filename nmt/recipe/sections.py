@@ -232,6 +232,12 @@ class ModelRecipe(Section):
                 "attention.query 'previous' needs decoder.feedback 'context', "
                 f"got {self.decoder.feedback!r}"
             )
+        is_asked_last = attention.query == "top" or self.decoder.num_layers == 1
+        if self.decoder.readout == "hidden" and self.decoder.feedback is None and is_asked_last:
+            yield (
+                "decoder.readout 'hidden' leaves the context unread: no layer is above the "
+                "attention and decoder.feedback is null; use 'attentional' or feed it back"
+            )
         widths = {"attention.size": attention.size or hidden, "encoder states": states}
         for name, width in widths.items():
             if width % attention.num_heads:
@@ -254,6 +260,11 @@ class TrainingRecipe(Section):
         schedule: What follows the warm-up; `cosine` ends at zero after `max_epochs`.
         gradient_accumulation: Batches added up for one optimizer step.
         coverage_loss: Weight of a loss on looking twice (See et al. 2017); null is off.
+        guided_alignment: Weight of a loss towards the alignments that `data.train.alignment` gives
+            (Chen et al. 2016); null is off.
+        source_embeddings: A text file of vectors to start from, a piece and its numbers a line;
+            null starts from random ones.
+        target_embeddings: As `source_embeddings`.
         scheduled_sampling: Probability, reached at the end of training from 0 at its start, that
             the decoder reads its own token in place of the reference's (Bengio et al. 2015).
         patience: Validations without gain before training stops.
@@ -277,7 +288,10 @@ class TrainingRecipe(Section):
     gradient_accumulation: PositiveInt = 1
     label_smoothing: Probability = 0.1
     coverage_loss: Annotated[float, Field(gt=0)] | None = None
+    guided_alignment: Annotated[float, Field(gt=0)] | None = None
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    source_embeddings: str | None = None
+    target_embeddings: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     patience: PositiveInt | None = None
     checkpoint_metric: Literal["chrF2", "BLEU", "loss"] = "chrF2"
@@ -351,11 +365,32 @@ class Recipe(Section):
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
     @model_validator(mode="after")
-    def _coverage_has_attention(self) -> Self:
-        if self.training.coverage_loss is not None and self.model.attention is None:
+    def _attention_losses_fit(self) -> Self:
+        for key in ("coverage_loss", "guided_alignment"):
+            weight = getattr(self.training, key)
+            if weight is not None and self.model.attention is None:
+                raise ValueError(f"training.{key} needs attention, got {weight} with none")
+        sets = {
+            "train": self.data.train,
+            "validation": self.data.validation,
+            "test": self.data.test,
+        }
+        aligned = [name for name, one in sets.items() if getattr(one, "alignment", None)]
+        wanted = ["train"] if self.training.guided_alignment is not None else []
+        if aligned != wanted:
             raise ValueError(
-                "training.coverage_loss needs attention, got "
-                f"{self.training.coverage_loss} and model.attention null"
+                "training.guided_alignment and data.train.alignment go together, and no other set "
+                f"takes an alignment, got {self.training.guided_alignment} and alignments for "
+                f"{', '.join(aligned) or 'no set'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_table_starts_from_one_file(self) -> Self:
+        if self.model.tied_embeddings == "all" and self.training.target_embeddings is not None:
+            raise ValueError(
+                "training.target_embeddings must be null with model.tied_embeddings 'all', got "
+                f"{self.training.target_embeddings!r}; source_embeddings are those of both sides"
             )
         return self
 

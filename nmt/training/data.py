@@ -200,23 +200,59 @@ def _dataset(
     sources = source.encode_batch([pair.source for pair in pairs])
     targets = target.encode_batch([pair.target for pair in pairs])
     kept = [
-        (source_ids, target_ids)
-        for source_ids, target_ids in zip(sources, targets, strict=True)
+        (pair, source_ids, target_ids)
+        for pair, source_ids, target_ids in zip(pairs, sources, targets, strict=True)
         if source_ids
         and target_ids
         and (max_length is None or max(len(source_ids), len(target_ids)) <= max_length)
     ]
+    links = None
+    if any(pair.links is not None for pair, _, _ in kept):
+        links = [_piece_links(*one, tokenizers) for one in kept]
     return BatchDataset(
-        [source_ids for source_ids, _ in kept],
-        [target_ids for _, target_ids in kept],
+        [source_ids for _, source_ids, _ in kept],
+        [target_ids for _, _, target_ids in kept],
         pad_id=target.pad_id,
         bos_id=target.bos_id,
         eos_id=target.eos_id,
+        links=links,
     )
+
+
+def _piece_links(
+    pair: SentencePair,
+    source_ids: Sequence[int],
+    target_ids: Sequence[int],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+) -> list[int]:
+    """Link every piece of a word with every piece of the words that it belongs to.
+
+    Returns:
+        A source place and a target place by turns. None at all where SentencePiece sees other words
+        than white space parts: it drops some characters, and takes others for spaces.
+    """
+    source_words = tokenizers[0].word_numbers(source_ids)
+    target_words = tokenizers[1].word_numbers(target_ids)
+    if source_words[-1] + 1 != len(pair.source.split()):
+        return []
+    if target_words[-1] + 1 != len(pair.target.split()):
+        return []
+    places = []
+    for source_word, target_word in pair.links or ():
+        for source_place in _places(source_words, source_word):
+            for target_place in _places(target_words, target_word):
+                places += [source_place, target_place]
+    return places
+
+
+def _places(words: Sequence[int], wanted: int) -> list[int]:
+    return [place for place, word in enumerate(words) if word == wanted]
 
 
 def _fingerprint(pairs: Iterable[SentencePair]) -> str:
     digest = hashlib.sha256()
     for pair in pairs:
         digest.update(f"{pair.source}\n{pair.target}\n".encode())
+        if pair.links is not None:
+            digest.update(f"{pair.links}\n".encode())
     return digest.hexdigest()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from nmt.batching import Batch
-from nmt.loss import coverage_loss, smoothed_cross_entropy
+from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
 from nmt.training.schedules import rate_factor
@@ -63,6 +63,9 @@ class TranslationModule(LightningModule):
         if self.recipe.coverage_loss is not None:
             repeated = coverage_loss(attention, batch.target_mask)
             loss = loss + self.recipe.coverage_loss * repeated
+        if self.recipe.guided_alignment is not None and batch.alignment is not None:
+            astray = alignment_loss(attention, batch.alignment)
+            loss = loss + self.recipe.guided_alignment * astray
         self._tokens_of_step.append(len(labels))
         return {
             "loss": loss / self._tokens_of_step[0],

@@ -23,6 +23,7 @@ from nmt.run_folder import RunFolder, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
+from nmt.training.embeddings import load_embeddings
 from nmt.training.fit import count_steps, fit
 from nmt.translator import Translator, choose_device
 
@@ -130,8 +131,19 @@ def _prepare(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> Translation
     data = TranslationData(corpora, tokenizers, recipe.training)
     count_steps(recipe.training, num_batches=data.num_batches)
     if not folder.is_started:
+        for path, tokenizer in _embedding_files(recipe, tokenizers):
+            rows = torch.empty(tokenizer.vocab_size, recipe.model.embedding_size)
+            load_embeddings(rows, path, tokenizer)
         _start(recipe, folder, corpora, tokenizers)
     return data
+
+
+def _embedding_files(
+    recipe: Recipe, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> list[tuple[str, Tokenizer]]:
+    """Return the files of embeddings to start from, each with the tokenizer of its side."""
+    files = (recipe.training.source_embeddings, recipe.training.target_embeddings)
+    return [(path, one) for path, one in zip(files, tokenizers, strict=True) if path is not None]
 
 
 def _start(
@@ -156,9 +168,22 @@ def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: Translatio
     torch.manual_seed(recipe.training.seed)
     model = folder.build_model()
     _log.info("%d weights, %d batches an epoch", _num_weights(model), data.num_batches)
+    if not folder.last_checkpoint.exists():
+        _start_from_embeddings(recipe, folder, model)
     if not folder.weights_file.exists():
         fit(recipe, folder, model, data, corpora.validation)
     _evaluate(recipe, folder, corpora, model)
+
+
+def _start_from_embeddings(recipe: Recipe, folder: RunFolder, model: Seq2Seq) -> None:
+    sides = (
+        (recipe.training.source_embeddings, model.encoder.embedding),
+        (recipe.training.target_embeddings, model.decoder.embedding),
+    )
+    for (path, embedding), tokenizer in zip(sides, folder.tokenizers, strict=True):
+        if path is not None:
+            count = load_embeddings(embedding.table.weight, path, tokenizer)
+            _log.info("%s: vectors of %d of %d pieces", path, count, tokenizer.vocab_size)
 
 
 def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Seq) -> None:
