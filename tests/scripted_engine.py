@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -55,12 +56,14 @@ class ScriptedEngine:
         states = source_ids.masked_fill(~mask, PADDING)
         nothing = torch.empty(1, len(source_ids), 0, dtype=torch.long)
         # The state knows its source too, which shows whether it still stands beside its own.
-        return EncoderOutput(states, states, mask), DecoderState(nothing, states.unsqueeze(0))
+        state = DecoderState(nothing, states.unsqueeze(0), feedback=states, coverage=states)
+        return EncoderOutput(states, states, mask), state
 
     def step(
         self, token_ids: Tensor, state: DecoderState, encoder_output: EncoderOutput
     ) -> tuple[Tensor, DecoderState, Tensor]:
-        assert torch.equal(state.cell[0], encoder_output.states)
+        for carried in (state.cell[0], state.feedback, state.coverage):
+            assert torch.equal(carried, encoder_output.states)
         self.num_rows.append(len(token_ids))
         self.encoder_outputs.append(encoder_output)
         targets = torch.cat([state.hidden[0], token_ids.unsqueeze(1)], dim=1)  # (N, T+1)
@@ -74,7 +77,7 @@ class ScriptedEngine:
         attention = torch.zeros(encoder_output.mask.shape)
         for row, source_and_prefix in enumerate(rows):
             attention[row, attended_place(*source_and_prefix)] = 1
-        return log_probs, DecoderState(targets.unsqueeze(0), state.cell), attention
+        return log_probs, replace(state, hidden=targets.unsqueeze(0)), attention
 
 
 def pad_sources(sources: Sequence[Ids]) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,11 @@ def build(
 ) -> Seq2Seq:
     """Return a small model, ready to translate, in float64; `changes` are those to its recipe."""
     recipe = ModelRecipe.model_validate({**SIZES, **(changes or {})})
+    return build_of(recipe, target_vocab_size=target_vocab_size)
+
+
+def build_of(recipe: ModelRecipe, *, target_vocab_size: int = TARGET_VOCAB_SIZE) -> Seq2Seq:
+    """Return the model of a recipe, ready to translate, in float64 with weights of the formula."""
     model = build_model(
         recipe,
         source_vocab_size=SOURCE_VOCAB_SIZE,
@@ -56,9 +62,20 @@ def build(
     return model.double().eval()
 
 
+def weights_of(module: nn.Module) -> dict[str, Any]:
+    """The weights by name, as nested lists: what the plain model reads."""
+    return {name: weight.tolist() for name, weight in module.state_dict().items()}
+
+
 def logits_of(model: Seq2Seq, batch: Batch) -> Tensor:
     """Logits at the real target positions, (N, V)."""
-    logits: Tensor = model(
+    logits, _ = score(model, batch)
+    return logits
+
+
+def score(model: Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Logits at the real target positions, (N, V), and the attention, (B, T, S)."""
+    logits, attention = model(
         batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
     )
-    return logits
+    return logits, attention

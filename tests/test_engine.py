@@ -1,6 +1,6 @@
 import pytest
 import torch
-from small_models import BOS, TARGET_VOCAB_SIZE, build, make_batch
+from small_models import BOS, TARGET_VOCAB_SIZE, build, logits_of, make_batch
 
 from nmt.engine import ModelEngine
 from nmt.model import Seq2Seq
@@ -44,9 +44,7 @@ def test_step_by_step_gives_what_teacher_forcing_gives(model: Seq2Seq) -> None:
         log_probs, state, _ = engine.step(tokens, state, encoder_output)
         steps.append(log_probs)
     found = torch.stack(steps, dim=1)[batch.target_mask]
-    logits = model.eval()(
-        batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
-    )
+    logits = logits_of(model.eval(), batch)
     torch.testing.assert_close(found, torch.log_softmax(logits.float(), dim=1))
 
 

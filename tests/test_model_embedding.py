@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding, embedding_table
-from nmt.model.layers import Dropout
 
 
 def embedding(*, dropout: float = 0.0, word_dropout: float = 0.0) -> Embedding:

@@ -8,9 +8,9 @@ from small_models import fill
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding, embedding_table
 from nmt.model.encoder import Encoder
-from nmt.model.layers import Dropout
 
 IDS = torch.tensor([[4, 5, 0, 0], [6, 7, 8, 9], [10, 0, 0, 0], [11, 4, 12, 0]])  # (B, S)
 LENGTHS = torch.tensor([2, 4, 1, 3])

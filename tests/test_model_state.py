@@ -14,6 +14,8 @@ OUTPUT = EncoderOutput(
 STATE = DecoderState(
     hidden=torch.tensor([[[0.0], [10.0], [20.0]], [[1.0], [11.0], [21.0]]]),  # (L, B, H)
     cell=torch.tensor([[[2.0], [12.0], [22.0]], [[3.0], [13.0], [23.0]]]),
+    feedback=torch.tensor([[4.0, 5.0], [14.0, 15.0], [24.0, 25.0]]),  # (B, F)
+    coverage=torch.tensor([[6.0, 7.0], [16.0, 17.0], [26.0, 27.0]]),  # (B, S)
 )
 
 
@@ -30,6 +32,8 @@ def rows_of_state(state: DecoderState) -> list[int]:
     rows = (state.hidden[0, :, 0] / 10).long()
     assert torch.equal(state.hidden, STATE.hidden[:, rows])
     assert torch.equal(state.cell, STATE.cell[:, rows])
+    assert torch.equal(state.feedback, STATE.feedback[rows])
+    assert torch.equal(state.coverage, STATE.coverage[rows])
     return rows.tolist()
 
 
@@ -50,6 +54,12 @@ def test_copies_of_a_row_stand_side_by_side() -> None:
     assert rows_of(OUTPUT.repeat(2)) == [0, 0, 1, 1, 2, 2]
     assert rows_of_state(STATE.repeat(2)) == [0, 0, 1, 1, 2, 2]
     assert rows_of_state(STATE.repeat(1)) == rows_of(OUTPUT.repeat(1)) == [0, 1, 2]
+
+
+def test_what_is_not_carried_keeps_its_rows() -> None:
+    state = DecoderState(STATE.hidden, STATE.cell, torch.empty(3, 0), torch.empty(3, 0))
+    for changed in (state.repeat(2), state.select(torch.tensor([2, 0, 1, 1, 2, 0]))):
+        assert changed.feedback.shape == changed.coverage.shape == (6, 0)
 
 
 def test_the_length_of_a_state_is_its_number_of_rows() -> None:
