@@ -1,45 +1,98 @@
-"""From the encoder's final states to the decoder's first."""
+"""From what the encoder has read to the decoder's first state."""
 
 import math
 
-import plain_model
 import pytest
 import torch
-from small_models import fill
-from torch import nn
+from plain_model import linear, part
+from small_models import fill, weights_of
+from torch import Tensor
 
-from nmt.model.bridge import Bridge
+from nmt.model.bridge import Bridge, BridgeKind
 
-B, D, H, L = 2, 6, 4, 3
-FINAL = torch.sin(torch.arange(2 * B * D, dtype=torch.float64)).view(2, B, D)
+B, S, D, H, L = 2, 3, 6, 4, 3
+LENGTHS = torch.tensor([3, 2])
+WAVE = torch.sin(torch.arange(1000, dtype=torch.float64))
+STATES = WAVE[: B * S * D].view(B, S, D) * (torch.arange(S) < LENGTHS[:, None])[:, :, None]
+# Hidden and cell state of two encoder layers: the lower of another width, which only `copy` reads.
+FINALS = [
+    (WAVE[100 : 100 + B * D].view(B, D)[:, :2], WAVE[200 : 200 + B * D].view(B, D)[:, :2]),
+    (WAVE[300 : 300 + B * D].view(B, D), WAVE[400 : 400 + B * D].view(B, D)),
+]
+
+
+def make_bridge(kind: BridgeKind, *, has_cell_state: bool = True) -> Bridge:
+    bridge = Bridge(D, H, L, kind=kind, has_cell_state=has_cell_state).double()
+    fill(bridge)
+    return bridge
 
 
 @torch.no_grad()
-def test_a_linear_bridge_projects_hidden_and_cell_for_every_layer() -> None:
-    bridge = Bridge(D, H, L, kind="linear").double()
-    fill(bridge)
-    state = bridge(FINAL)
-    assert state.hidden.shape == state.cell.shape == (L, B, H)
-    assert state.hidden.is_contiguous()
-    assert state.cell.is_contiguous()
-    to_hidden, to_cell = bridge.projections
-    assert isinstance(to_hidden, nn.Linear)
-    assert isinstance(to_cell, nn.Linear)
+def cross(bridge: Bridge) -> tuple[Tensor, Tensor]:
+    hidden, cell = bridge(STATES, LENGTHS, FINALS)
+    assert hidden.shape == cell.shape == (L, B, H)
+    assert hidden.is_contiguous()
+    assert cell.is_contiguous()
+    return hidden, cell
+
+
+def by_layer(values: list[float]) -> list[list[float]]:
+    return [pytest.approx(values[layer * H : (layer + 1) * H]) for layer in range(L)]
+
+
+@pytest.mark.parametrize("kind", ["linear", "mean"])
+def test_what_was_read_is_projected_for_every_layer(kind: BridgeKind) -> None:
+    bridge = make_bridge(kind)
+    weights = weights_of(bridge)
+    hidden, cell = cross(bridge)
+    for row, length in enumerate(LENGTHS.tolist()):
+        read = [final[row].tolist() for final in FINALS[-1]]
+        if kind == "mean":
+            columns = zip(*STATES[row, :length].tolist(), strict=True)
+            read = [[math.fsum(column) / length for column in columns]] * 2
+        first = [math.tanh(value) for value in linear(part(weights, "projections.0"), read[0])]
+        assert hidden[:, row].tolist() == by_layer(first)
+        assert cell[:, row].tolist() == by_layer(linear(part(weights, "projections.1"), read[1]))
+
+
+def test_a_copy_is_the_final_states_layer_by_layer() -> None:
+    bridge = Bridge(D, D, 2, kind="copy")
+    finals = [FINALS[1], FINALS[1][::-1]]
+    hidden, cell = bridge(STATES, LENGTHS, finals)
+    for layer, final in enumerate(finals):
+        assert torch.equal(hidden[layer], final[0])
+        assert torch.equal(cell[layer], final[1])
+    assert list(bridge.parameters()) == []
+
+
+def test_a_learned_start_is_the_same_for_every_sentence() -> None:
+    bridge = make_bridge("learned")
+    hidden, cell = cross(bridge)
+    first_hidden, first_cell = bridge.start.tolist()
     for row in range(B):
-        hidden = [math.tanh(v) for v in plain_model.linear(to_hidden, FINAL[0, row].tolist())]
-        cell = plain_model.linear(to_cell, FINAL[1, row].tolist())
-        for layer in range(L):
-            units = slice(layer * H, (layer + 1) * H)
-            assert state.hidden[layer, row].tolist() == pytest.approx(hidden[units])
-            assert state.cell[layer, row].tolist() == pytest.approx(cell[units])
+        assert hidden[:, row].tolist() == by_layer([math.tanh(value) for value in first_hidden])
+        assert cell[:, row].tolist() == by_layer(first_cell)
 
 
 def test_a_zero_bridge_starts_from_nothing_and_has_no_weights() -> None:
-    bridge = Bridge(D, H, L, kind="zero")
-    state = bridge(FINAL)
-    assert torch.equal(state.hidden, torch.zeros(L, B, H, dtype=torch.float64))
-    assert torch.equal(state.cell, torch.zeros(L, B, H, dtype=torch.float64))
+    bridge = make_bridge("zero")
+    for state in cross(bridge):
+        assert state.dtype == torch.float64
+        assert state.eq(0).all()
     assert list(bridge.parameters()) == []
+
+
+@pytest.mark.parametrize("kind", ["linear", "mean", "learned"])
+def test_without_a_cell_state_nothing_is_made_for_it(kind: BridgeKind) -> None:
+    whole, half = make_bridge(kind), make_bridge(kind, has_cell_state=False)
+    num_weights, num_hidden = (
+        sum(weight.numel() for weight in bridge.parameters()) for bridge in (whole, half)
+    )
+    assert num_hidden == num_weights / 2
+    hidden, cell = cross(half)
+    assert cell.eq(0).all()
+    if kind != "learned":  # there the weight is another
+        assert torch.equal(hidden, cross(whole)[0])
 
 
 def test_a_bridge_is_linear_where_nothing_is_said() -> None:
