@@ -14,11 +14,120 @@ from nmt.recipe import ModelRecipe
 PAD, BOS, EOS = 0, 2, 3
 SOURCE_VOCAB_SIZE, TARGET_VOCAB_SIZE = 13, 11
 
+Changes = Mapping[str, object]
+
 # No two sizes are equal where the recipe allows it: swapped axes then show.
-SIZES: Mapping[str, object] = {
+SIZES: Changes = {
     "embedding_size": 5,
     "encoder": {"num_layers": 2, "hidden_size": 3},
     "decoder": {"num_layers": 2, "hidden_size": 4},
+}
+
+
+def member(
+    cell: str, asks: tuple[str, str | None] | None, *, coverage: bool = False, readout: str
+) -> Changes:
+    """Changes to the small recipe; `asks`: query and feedback, None without attention."""
+    query, feedback = asks or (None, None)
+    return {
+        "encoder": {"num_layers": 2, "hidden_size": 3, "cell": cell},
+        "attention": query and {"kind": "additive", "query": query, "coverage": coverage},
+        "decoder": {
+            "num_layers": 3,
+            "hidden_size": 4,
+            "cell": cell,
+            "feedback": feedback,
+            "readout": readout,
+            "residual_from": 2,
+        },
+        "tied_embeddings": None,
+    }
+
+
+ASKS: tuple[tuple[str, str | None], ...] = (
+    ("bottom", None),
+    ("bottom", "context"),
+    ("bottom", "attentional"),
+    ("top", None),
+    ("top", "context"),
+    ("top", "attentional"),
+    ("previous", "context"),
+)
+READOUTS = ("attentional", "maxout", "direct", "hidden")
+
+
+def is_legal(asks: tuple[str, str | None], readout: str) -> bool:
+    if asks[1] == "attentional":
+        return readout == "attentional"
+    return (*asks, readout) != ("top", None, "hidden")
+
+
+# Every way in which a decoder can ask and feed back, with each kind of unit.
+FAMILY: dict[str, Changes] = {
+    f"{cell}, {asks and ', '.join(map(str, asks))}": member(
+        cell, asks, coverage=asks is not None, readout="attentional"
+    )
+    for cell in ("lstm", "gru", "rnn", "layer_norm_lstm")
+    for asks in (*ASKS, None)
+}
+# The same of LSTMs with every readout, with and without coverage, and what can be added.
+WHOLE_FAMILY: dict[str, Changes] = {
+    **FAMILY,
+    **{
+        f"lstm, {asks[0]}, {asks[1]}, {readout}{', coverage' if coverage else ''}": member(
+            "lstm", asks, coverage=coverage, readout=readout
+        )
+        for asks in ASKS
+        for readout in READOUTS
+        for coverage in (False, True)
+        if is_legal(asks, readout)
+    },
+    **{f"lstm, None, {readout}": member("lstm", None, readout=readout) for readout in READOUTS},
+    "window": {
+        "attention": {"window": 1, "query": "top"},
+        "decoder": {"num_layers": 2, "hidden_size": 4, "feedback": "attentional"},
+    },
+    "heads": {
+        "attention": {"kind": "general", "num_heads": 2},
+        "decoder": {"num_layers": 2, "hidden_size": 4, "feedback": "context"},
+    },
+    "scaled_dot": {
+        "attention": {"kind": "scaled_dot", "query": "top"},
+        "decoder": {"num_layers": 2, "hidden_size": 6},
+    },
+    "dot, heads": {
+        "attention": {"kind": "dot", "num_heads": 2},
+        "decoder": {"num_layers": 2, "hidden_size": 6},
+    },
+    "one layer": {
+        "attention": {"query": "previous"},
+        "decoder": {"num_layers": 1, "hidden_size": 4, "feedback": "context", "readout": "maxout"},
+    },
+    "unlike units": {
+        "encoder": {"num_layers": 2, "hidden_size": 3, "cell": "gru"},
+        "decoder": {"num_layers": 2, "hidden_size": 4, "cell": "layer_norm_lstm"},
+    },
+    **{
+        f"{directions}, {bridge}": {
+            "encoder": {
+                "num_layers": 3,
+                "hidden_size": 4,
+                "directions": directions,
+                "residual_from": 3,
+            },
+            "decoder": {"num_layers": 3, "hidden_size": 4},
+            "bridge": bridge,
+        }
+        for directions, bridge in (
+            ("both", "mean"),
+            ("both", "learned"),
+            ("both", "zero"),
+            ("forward", "copy"),
+            ("backward", "copy"),
+            ("backward", "mean"),
+            ("bottom", "linear"),
+        )
+    },
 }
 
 # Unequal lengths, the longest neither first nor last.
@@ -42,9 +151,7 @@ def fill(module: nn.Module) -> None:
                 part.weight[part.padding_idx] = 0
 
 
-def build(
-    changes: Mapping[str, object] | None = None, *, target_vocab_size: int = TARGET_VOCAB_SIZE
-) -> Seq2Seq:
+def build(changes: Changes | None = None, *, target_vocab_size: int = TARGET_VOCAB_SIZE) -> Seq2Seq:
     """Return a small model, ready to translate, in float64; `changes` are those to its recipe."""
     recipe = ModelRecipe.model_validate({**SIZES, **(changes or {})})
     return build_of(recipe, target_vocab_size=target_vocab_size)
