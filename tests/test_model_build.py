@@ -1,48 +1,95 @@
 """From a recipe to a model: each setting shows, and tied tensors are one."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 import torch
-from small_models import SIZES, build, logits_of, make_batch
+from small_models import SIZES, Changes, build, logits_of, make_batch
 from torch import Tensor
 
-from nmt.model import Seq2Seq, build_model
+from nmt.model import Seq2Seq, build_model, recurrent
 from nmt.recipe import ModelRecipe
 
 
 @torch.no_grad()
-def outcome(changes: Mapping[str, object]) -> Tensor:
+def outcome(changes: Changes) -> Tensor:
     return logits_of(build(changes, target_vocab_size=13), make_batch())
 
 
-# Before and after the change of one setting. The weights are formulas of their names and places,
-# so nothing but the setting itself can make the difference.
-Change = tuple[Mapping[str, object], Mapping[str, object]]
-ADDITIVE = {"attention": {"kind": "additive"}}
-CHANGES: dict[str, Change] = {
-    "embedding_size": ({}, {"embedding_size": 6}),
-    "encoder.num_layers": ({}, {"encoder": {"num_layers": 3, "hidden_size": 3}}),
-    "encoder.hidden_size": ({}, {"encoder": {"num_layers": 2, "hidden_size": 5}}),
-    "attention.kind": ({}, ADDITIVE),
-    "attention.size": (ADDITIVE, {"attention": {"kind": "additive", "size": 9}}),
-    "decoder.num_layers": ({}, {"decoder": {"num_layers": 3, "hidden_size": 4}}),
-    "decoder.hidden_size": ({}, {"decoder": {"num_layers": 2, "hidden_size": 5}}),
-    "bridge": ({}, {"bridge": "zero"}),
-    "tied_embeddings": ({}, {"tied_embeddings": None}),
+# The weights are formulas of their names and places, so nothing but the setting itself can make
+# the difference.
+
+
+def encoder(**settings: object) -> Changes:
+    return {"encoder": {"num_layers": 2, "hidden_size": 3, **settings}}
+
+
+def attention(**settings: object) -> Changes:
+    return {"attention": settings}
+
+
+def decoder(**settings: object) -> Changes:
+    return {"decoder": {"num_layers": 3, "hidden_size": 4, **settings}}
+
+
+def additive(**settings: object) -> Changes:
+    return attention(kind="additive", **settings)
+
+
+# As many settings of its own kind as a choice has, every two of which must differ.
+EQUAL = {"decoder": {"num_layers": 2, "hidden_size": 6}}  # to the encoder states
+FED = decoder(feedback="context")
+NOT_TIED = {"tied_embeddings": None}
+STACK = {
+    "encoder": {"num_layers": 3, "hidden_size": 4, "directions": "forward", "residual_from": None},
+    **decoder(),
 }
+CHOICES: dict[str, list[Changes]] = {
+    "embedding_size": [{}, {"embedding_size": 6}],
+    "encoder.num_layers": [{}, encoder(num_layers=1), encoder(num_layers=3)],
+    "encoder.hidden_size": [{}, encoder(hidden_size=5)],
+    "encoder.cell": [encoder(cell=c) for c in ("lstm", "gru", "rnn", "layer_norm_lstm")],
+    "encoder.directions": [
+        encoder(num_layers=3, residual_from=3, directions=directions)
+        for directions in ("both", "bottom", "forward", "backward")
+    ],
+    "encoder.residual_from": [
+        encoder(num_layers=3, residual_from=number) for number in (None, 2, 3)
+    ],
+    "attention": [{}, {"attention": None}],
+    "attention.kind": [
+        EQUAL | attention(kind=kind) for kind in ("dot", "scaled_dot", "general", "additive")
+    ],
+    "attention.size": [additive(), additive(size=9)],
+    "attention.query": [FED | attention(query=q) for q in ("bottom", "top", "previous")],
+    "attention.num_heads": [additive(num_heads=heads, size=6) for heads in (1, 2, 3)],
+    "attention.window": [attention(), attention(window=1), attention(window=2)],
+    "attention.coverage": [additive(), additive(coverage=True)],
+    "decoder.num_layers": [{}, decoder(num_layers=1), decoder()],
+    "decoder.hidden_size": [{}, decoder(num_layers=2, hidden_size=5)],
+    "decoder.cell": [decoder(cell=c) for c in ("lstm", "gru", "rnn", "layer_norm_lstm")],
+    "decoder.feedback": [decoder(feedback=f) for f in (None, "context", "attentional")],
+    "decoder.readout": [
+        NOT_TIED | decoder(readout=r) for r in ("attentional", "maxout", "direct", "hidden")
+    ],
+    "decoder.readout_size": [NOT_TIED, NOT_TIED | decoder(readout_size=6)],
+    "decoder.residual_from": [decoder(residual_from=number) for number in (None, 2, 3)],
+    "bridge": [STACK | {"bridge": b} for b in ("linear", "mean", "copy", "learned", "zero")],
+    "tied_embeddings": [{"tied_embeddings": tied} for tied in (None, "output", "all")],
+}
+PAIRS = [
+    pytest.param(*pair, id=f"{key} {number}")
+    for key, choices in CHOICES.items()
+    for number, pair in enumerate(itertools.combinations(choices, 2))
+]
 
 
-@pytest.mark.parametrize(("before", "after"), CHANGES.values(), ids=CHANGES.keys())
-def test_a_setting_changes_what_comes_out(
-    before: Mapping[str, object], after: Mapping[str, object]
-) -> None:
+@pytest.mark.parametrize(("before", "after"), PAIRS)
+def test_a_setting_changes_what_comes_out(before: Changes, after: Changes) -> None:
     assert torch.equal(outcome(before), outcome(before))
     assert not torch.allclose(outcome(before), outcome(after))
-
-
-def test_tying_all_embeddings_changes_what_comes_out() -> None:
-    assert not torch.allclose(outcome({}), outcome({"tied_embeddings": "all"}))
 
 
 def settings(tree: Mapping[str, object], prefix: str = "") -> Iterator[str]:
@@ -54,45 +101,84 @@ def settings(tree: Mapping[str, object], prefix: str = "") -> Iterator[str]:
 
 
 def test_every_setting_of_a_model_is_tried_here() -> None:
-    tried = {*CHANGES, *(f"dropout.{key}" for key in (*DROPPED, "shared_over_time"))}
+    others = ("recurrent", "shared_over_time")
+    tried = {*CHOICES, *(f"dropout.{key}" for key in (*DROPPED, *others))} - {"attention"}
     assert tried == set(settings(ModelRecipe().model_dump()))
 
 
-# Dropout settings: the part of zeros in what each place gives while training
+def choices_of(schema: Any, section: str, key: str) -> set[object]:
+    """What a setting may be, where the recipe counts that up."""
+    field = schema["$defs"][section]["properties"][key]
+    kinds = field.get("anyOf", [field])
+    return {value for kind in kinds for value in kind.get("enum", ())}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "tried"),
+    [
+        ("EncoderRecipe", "cell", "encoder.cell"),
+        ("EncoderRecipe", "directions", "encoder.directions"),
+        ("AttentionRecipe", "kind", "attention.kind"),
+        ("AttentionRecipe", "query", "attention.query"),
+        ("DecoderRecipe", "cell", "decoder.cell"),
+        ("DecoderRecipe", "feedback", "decoder.feedback"),
+        ("DecoderRecipe", "readout", "decoder.readout"),
+    ],
+)
+def test_every_choice_of_a_setting_is_tried_here(section: str, key: str, tried: str) -> None:
+    place = section.removesuffix("Recipe").lower()
+    values = set()
+    for changes in CHOICES[tried]:
+        part = changes[place]
+        assert isinstance(part, Mapping)
+        values.add(part[key])
+    expected = choices_of(ModelRecipe.model_json_schema(), section, key)
+    assert values - {None} == expected
+    assert len(expected) > 1
+
+
+# Dropout settings: the part of zeros in what each place gives or reads while training
 
 
 DROPPED: dict[str, set[str]] = {
     "embedding": {"encoder.embedding", "decoder.embedding"},
     "word": {"encoder.embedding", "decoder.embedding"},
-    "layers": {"encoder.dropout", "decoder.dropout"},
-    "readout": {"decoder.readout_dropout"},
+    "layers": {"encoder.layers.1", "decoder.attention"},
+    "readout": {"output_layer"},
 }
 PLACES = sorted(set().union(*DROPPED.values()))
+NO_DROPOUT = {"embedding": 0.0, "word": 0.0, "layers": 0.0, "readout": 0.0}
+B, T = 30, 20
 
 
-def train_once(dropout: Mapping[str, object]) -> dict[str, Tensor]:
-    """What each place gives for sentences without padding, (B, T, its size)."""
-    none = {"embedding": 0.0, "word": 0.0, "layers": 0.0, "readout": 0.0}
-    model = build({**SIZES, "dropout": {**none, **dropout}}).train()
-    given: dict[str, Tensor] = {}
+def train_once(dropout: Mapping[str, object], feedback: str | None = None) -> dict[str, Tensor]:
+    """What each place gives or reads for sentences without padding, (B, T, its size)."""
+    model = build({"dropout": {**NO_DROPOUT, **dropout}, **decoder(feedback=feedback)}).train()
+    noted: dict[str, list[Tensor]] = {}
 
-    def note(name: str) -> None:
-        def hook(_: object, __: object, values: Tensor) -> None:
-            given.setdefault(name, values.detach())
+    def note(name: str) -> Callable[..., None]:
+        def hook(_: object, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
+            values = outputs if name.endswith("embedding") else inputs[0]
+            noted.setdefault(name, []).append(values.detach())
 
-        model.get_submodule(name).register_forward_hook(hook)
+        return hook
 
     for name in PLACES:
-        note(name)
+        model.get_submodule(name).register_forward_hook(note(name))
     torch.manual_seed(1)
-    token_ids = torch.arange(30 * 20).view(30, 20) % 9 + 2  # (B, T)
-    model(token_ids, torch.full((30,), 20), token_ids, torch.ones(30, 20, dtype=torch.bool))
-    return given
+    token_ids = torch.arange(B * T).view(B, T) % 9 + 2
+    model(token_ids, torch.full((B,), T), token_ids, torch.ones(B, T, dtype=torch.bool))
+    return {name: torch.cat(steps, dim=-2).view(B, T, -1) for name, steps in noted.items()}
+
+
+FEEDBACK = pytest.mark.parametrize("feedback", [None, "context", "attentional"])
 
 
 @pytest.mark.parametrize("key", DROPPED)
-def test_a_dropout_works_where_it_is_named_for(key: str) -> None:
-    zeros = {name: float(v.eq(0).float().mean()) for name, v in train_once({key: 0.4}).items()}
+@FEEDBACK
+def test_a_dropout_works_where_it_is_named_for(key: str, feedback: str | None) -> None:
+    given = train_once({key: 0.4}, feedback)
+    zeros = {name: float(values.eq(0).double().mean()) for name, values in given.items()}
     expected = {name: 0.4 if name in DROPPED[key] else 0.0 for name in PLACES}
     assert zeros == pytest.approx(expected, abs=0.06)
 
@@ -107,11 +193,31 @@ def test_word_dropout_takes_whole_tokens() -> None:
 
 @pytest.mark.parametrize("key", ["embedding", "layers", "readout"])
 @pytest.mark.parametrize("shared_over_time", [False, True])
-def test_one_mask_may_serve_all_steps(shared_over_time: bool, key: str) -> None:
-    given = train_once({key: 0.4, "shared_over_time": shared_over_time})
+@FEEDBACK
+def test_one_mask_may_serve_all_steps(
+    shared_over_time: bool, key: str, feedback: str | None
+) -> None:
+    given = train_once({key: 0.4, "shared_over_time": shared_over_time}, feedback)
     for name in DROPPED[key]:
         dropped = given[name].eq(0)
         assert torch.equal(dropped, dropped[:, :1].expand_as(dropped)) == shared_over_time
+        assert not torch.equal(dropped[:1].expand_as(dropped), dropped)
+
+
+@FEEDBACK
+def test_recurrent_dropout_draws_the_weights_of_every_layer_once(
+    feedback: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[tuple[int, ...], float]] = []
+
+    def note(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
+        drawn.append((shape, probability))
+        return torch.ones(shape).to(like)
+
+    monkeypatch.setattr(recurrent, "keep_mask", note)
+    train_once({"recurrent": 0.4}, feedback)
+    # Four gates of 3 units, two layers both ways; four of 4, three layers.
+    assert drawn == [((12, 3), 0.4)] * 4 + [((16, 4), 0.4)] * 3
 
 
 # Weights
@@ -163,9 +269,3 @@ def test_one_table_for_all_needs_one_vocabulary() -> None:
     )
     with pytest.raises(ValueError, match=complaint):
         build_fresh("all", source=13, target=11)
-
-
-def test_dot_attention_of_unequal_sizes_is_refused() -> None:
-    complaint = "^dot attention needs equal sizes, got decoder 4 and encoder states 6; use general$"
-    with pytest.raises(ValueError, match=complaint):
-        build({"attention": {"kind": "dot"}})
