@@ -34,6 +34,7 @@ def coverage_loss(attention: Tensor, target_mask: Tensor) -> Tensor:
         attention: Of every target step, (B, T, S).
         target_mask: True at real target tokens, (B, T), bool.
     """
+    attention = attention.float()
     coverage = attention.cumsum(dim=1) - attention  # (B, T, S)
     return (torch.minimum(attention, coverage).sum(dim=2) * target_mask).sum()
 

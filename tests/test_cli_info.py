@@ -56,7 +56,7 @@ def test_a_fresh_run_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[
         "model": [
             "embeddings of 8, target and output layer tied",
             "encoder: 1 bidirectional LSTM layer of 4 a direction",
-            "attention: general",
+            "attention: general, asked by the bottom decoder layer",
             "decoder: 2 LSTM layers of 8",
         ],
         "weights": [f"{NUM_WEIGHTS:,}"],
@@ -94,6 +94,59 @@ def test_it_says_which_embeddings_are_tied(
 ) -> None:
     run = write_run(tmp_path / "run", f"model.tied_embeddings={tied}")
     assert info(run, capsys)["model"][0] == f"embeddings of 8{words}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line", "words"),
+    [
+        (["model.encoder.cell=gru"], 1, "encoder: 1 bidirectional GRU layer of 4 a direction"),
+        (
+            ["model.encoder={num_layers: 3, hidden_size: 4, directions: bottom, residual_from: 3}"],
+            1,
+            "encoder: 3 LSTM layers, the lowest bidirectional, of 4 a direction",
+        ),
+        (
+            ["model.encoder.directions=forward", "model.encoder.cell=layer_norm_lstm"],
+            1,
+            "encoder: 1 layer-normalised LSTM layer of 4",
+        ),
+        (
+            ["model.encoder.directions=backward", "model.encoder.num_layers=2"],
+            1,
+            "encoder: 2 LSTM layers, reading from the end, of 4",
+        ),
+        (["model.attention=null"], 2, "attention: none"),
+        (
+            ["model.attention={kind: scaled_dot, num_heads: 4, query: top}"],
+            2,
+            "attention: scaled_dot, 4 heads, asked by the top decoder layer",
+        ),
+        (
+            [
+                "model.attention={kind: additive, window: 3, coverage: true, query: previous}",
+                "model.decoder.feedback=context",
+            ],
+            2,
+            "attention: additive, a window of 3, with coverage, asked by the bottom decoder "
+            "layer's step before",
+        ),
+        (
+            ["model.decoder={num_layers: 1, hidden_size: 8, cell: rnn, feedback: attentional}"],
+            3,
+            "decoder: 1 tanh layer of 8, attentional fed back",
+        ),
+        (["model.decoder.feedback=context"], 3, "decoder: 2 LSTM layers of 8, context fed back"),
+    ],
+)
+def test_it_says_which_of_the_family_a_model_is(
+    tmp_path: Path,
+    overrides: list[str],
+    line: int,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = write_run(tmp_path / "run", *overrides)
+    assert info(run, capsys)["model"][line] == words
 
 
 def test_two_tokenizers_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

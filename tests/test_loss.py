@@ -1,11 +1,11 @@
-"""The loss against the equations of its docstring."""
+"""The losses against the equations of their docstrings."""
 
 import math
 
 import pytest
 import torch
 
-from nmt.loss import smoothed_cross_entropy
+from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
 
 LOGITS = [[2.0, -1.0, 0.5, 0.0], [0.1, 0.2, -3.0, 4.0], [1.0, 1.0, 1.0, 1.0]]
 LABELS = [0, 2, 3]
@@ -86,3 +86,63 @@ def test_many_tokens_do_not_overflow_half_precision() -> None:
 def test_no_token_costs_nothing() -> None:
     nothing = torch.zeros(0, dtype=torch.int64)
     assert float(smoothed_cross_entropy(torch.zeros(0, 4), nothing, label_smoothing=0.1)) == 0
+
+
+# Losses on the attention
+
+# Two sentences, three steps over three places; the second has two tokens and a place of padding.
+ATTENTION = torch.tensor(
+    [
+        [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [1.0, 0.0, 0.0]],
+        [[0.75, 0.25, 0.0], [0.125, 0.875, 0.0], [0.5, 0.5, 0.0]],
+    ]
+)
+TARGET_MASK = torch.tensor([[True, True, True], [True, True, False]])
+
+
+def test_looking_twice_costs_what_was_looked_at_before() -> None:
+    # step 2: min(.25, .5) + min(.5, .25) + min(.25, .25); step 3: min(1, .75)
+    first = (0.25 + 0.25 + 0.25) + 0.75
+    # step 2: min(.125, .75) + min(.875, .25); step 3 is padding
+    second = 0.125 + 0.25
+    loss = coverage_loss(ATTENTION, TARGET_MASK)
+    assert loss.shape == ()
+    assert float(loss) == pytest.approx(first + second)
+    assert float(coverage_loss(ATTENTION[:, :1], TARGET_MASK[:, :1])) == 0
+
+
+def test_looking_elsewhere_costs_nothing() -> None:
+    assert float(coverage_loss(torch.eye(4)[None], torch.ones(1, 4) > 0)) == 0
+
+
+def test_the_attention_is_drawn_to_its_links() -> None:
+    alignment = torch.zeros(2, 3, 3, dtype=torch.bool)
+    alignment[0, 0, 0] = True
+    alignment[0, 1, [0, 1]] = True  # two links share one; the third token has none
+    alignment[1, 1, 1] = True
+    loss = alignment_loss(ATTENTION, alignment)
+    assert loss.shape == ()
+    expected = math.log(0.5) + (math.log(0.25) + math.log(0.5)) / 2 + math.log(0.875)
+    assert float(loss) == pytest.approx(-expected)
+    assert float(alignment_loss(ATTENTION, torch.zeros_like(alignment))) == 0
+
+
+def test_an_attention_of_zero_at_a_link_costs_much_but_not_infinitely_much() -> None:
+    attention = ATTENTION.clone().requires_grad_()
+    alignment = torch.zeros(2, 3, 3, dtype=torch.bool)
+    alignment[0, 2, 2] = True
+    loss = alignment_loss(attention, alignment)
+    assert float(loss.detach()) == pytest.approx(-math.log(1e-9))
+    (gradient,) = torch.autograd.grad(loss, attention)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_attention_of_half_precision_is_scored_in_full(dtype: torch.dtype) -> None:
+    attention = ATTENTION.to(dtype)
+    alignment = attention > 0
+    found = [coverage_loss(attention, TARGET_MASK), alignment_loss(attention, alignment)]
+    full = attention.float()
+    expected = [coverage_loss(full, TARGET_MASK), alignment_loss(full, alignment)]
+    assert [loss.dtype for loss in found] == [torch.float32] * 2
+    assert found == expected

@@ -309,12 +309,46 @@ tiny.yaml has 6 errors:
         ("model", "7", "must be a section with keys, got 7"),
         ("model.embedding_size", "-1", "must be >= 1, got -1"),
         ("model.encoder", "[2, 256]", "must be a section with keys, got (2, 256)"),
-        ("model.attention.kind", "mlp", "must be 'dot', 'general' or 'additive', got 'mlp'"),
-        ("model.decoder.num_layers", "1", "must be >= 2, got 1"),
+        (
+            "model.attention.kind",
+            "mlp",
+            "must be 'dot', 'scaled_dot', 'general' or 'additive', got 'mlp'",
+        ),
+        ("model.attention.num_heads", "0", "must be >= 1, got 0"),
+        ("model.attention.window", "0", "must be >= 1, got 0"),
+        ("model.attention.query", "middle", "must be 'bottom', 'top' or 'previous', got 'middle'"),
+        ("model.encoder.num_layers", "0", "must be >= 1, got 0"),
+        ("model.encoder.residual_from", "1", "must be >= 2, got 1"),
+        (
+            "model.encoder.cell",
+            "LSTM",
+            "must be 'lstm', 'gru', 'rnn' or 'layer_norm_lstm', got 'LSTM'",
+        ),
+        (
+            "model.encoder.directions",
+            "right",
+            "must be 'both', 'bottom', 'forward' or 'backward', got 'right'",
+        ),
+        ("model.decoder.num_layers", "0", "must be >= 1, got 0"),
+        ("model.decoder.residual_from", "1", "must be >= 2, got 1"),
+        ("model.decoder.feedback", "all", "must be 'context' or 'attentional', got 'all'"),
+        (
+            "model.decoder.readout",
+            "null",
+            "must be 'attentional', 'maxout', 'direct' or 'hidden', got None",
+        ),
+        ("model.decoder.readout_size", "0", "must be >= 1, got 0"),
+        ("model.dropout.recurrent", "1", "must be < 1.0, got 1"),
         ("model.dropout.embedding", "1", "must be < 1.0, got 1"),
         ("model.dropout.word", "-0.1", "must be >= 0.0, got -0.1"),
         ("model.dropout.layers", ".nan", "must be a finite number, got nan"),
-        ("model.bridge", "null", "must be 'linear' or 'zero', got None"),
+        (
+            "model.bridge",
+            "null",
+            "must be 'linear', 'mean', 'copy', 'learned' or 'zero', got None",
+        ),
+        ("training.coverage_loss", "0", "must be > 0.0, got 0"),
+        ("training.scheduled_sampling", "1.1", "must be <= 1.0, got 1.1"),
         ("training.learning_rate", "fast", "must be a number, got 'fast'"),
         ("training.learning_rate", "true", "must be a number, got True"),
         ("training.learning_rate", ".inf", "must be a finite number, got inf"),
@@ -384,6 +418,175 @@ def test_values_that_do_not_fit_each_other_are_refused(
     assert_refused(EXAMPLE, complaint, overrides)
 
 
+ONE_WAY = "encoder: {num_layers: 2, hidden_size: 512, directions: forward}"
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (
+            "attention: {num_heads: 3}",
+            "attention.num_heads must divide decoder.hidden_size (512), got 3",
+        ),
+        (
+            "encoder: {hidden_size: 3}, attention: {num_heads: 4}",
+            "attention.num_heads must divide encoder states (6), got 4",
+        ),
+        (
+            "attention: {kind: additive, size: 9, num_heads: 2}",
+            "attention.num_heads must divide attention.size (9), got 2",
+        ),
+        (
+            "encoder: {hidden_size: 100}, attention: {kind: dot}",
+            "attention.kind 'dot' needs encoder states of the decoder's hidden_size, "
+            "got 200 and 512; use 'general'",
+        ),
+        (
+            "encoder: {directions: forward}, attention: {kind: scaled_dot}",
+            "attention.kind 'scaled_dot' needs encoder states of the decoder's hidden_size, "
+            "got 256 and 512; use 'general'",
+        ),
+        (
+            "attention: {query: previous}",
+            "attention.query 'previous' needs decoder.feedback 'context', got None",
+        ),
+        (
+            "attention: {query: previous}, decoder: {feedback: attentional}",
+            "attention.query 'previous' needs decoder.feedback 'context', got 'attentional'",
+        ),
+        (
+            "attention: {query: top}, decoder: {readout: hidden}, tied_embeddings: null",
+            "decoder.readout 'hidden' leaves the context unread: no layer is above the attention "
+            "and decoder.feedback is null; use 'attentional' or feed it back",
+        ),
+        (
+            "decoder: {num_layers: 1, readout: hidden}, tied_embeddings: null",
+            "decoder.readout 'hidden' leaves the context unread: no layer is above the attention "
+            "and decoder.feedback is null; use 'attentional' or feed it back",
+        ),
+        (
+            "decoder: {feedback: attentional, readout: maxout}",
+            "decoder.feedback 'attentional' needs decoder.readout 'attentional', got 'maxout'",
+        ),
+        (
+            "attention: null, decoder: {feedback: attentional}",
+            "decoder.feedback must be null without attention, got 'attentional'",
+        ),
+        (
+            "attention: null, decoder: {feedback: context}",
+            "decoder.feedback must be null without attention, got 'context'",
+        ),
+        (
+            "attention: null, bridge: zero",
+            "bridge 'zero' needs attention: without both the decoder would know nothing of the "
+            "source",
+        ),
+        (
+            "attention: null, bridge: learned",
+            "bridge 'learned' needs attention: without both the decoder would know nothing of the "
+            "source",
+        ),
+        (
+            "bridge: copy, encoder: {num_layers: 3}",
+            "bridge 'copy' needs one encoder layer for each decoder layer with final states of its "
+            "hidden_size, got [512, 512, 512] for 2 of 512",
+        ),
+        (
+            "bridge: copy, encoder: {directions: bottom, residual_from: null}",
+            "bridge 'copy' needs one encoder layer for each decoder layer with final states of its "
+            "hidden_size, got [512, 256] for 2 of 512",
+        ),
+        (
+            "decoder: {readout: direct}",
+            "tied_embeddings 'output' needs a readout of the embedding_size (512), got 1024 from "
+            "decoder.readout 'direct'; use null",
+        ),
+        (
+            "decoder: {readout: hidden, hidden_size: 300}, tied_embeddings: all",
+            "tied_embeddings 'all' needs a readout of the embedding_size (512), got 300 from "
+            "decoder.readout 'hidden'; use null",
+        ),
+        (
+            "decoder: {readout_size: 500}",
+            "tied_embeddings 'output' needs a readout of the embedding_size (512), got 500 from "
+            "decoder.readout 'attentional'; use null",
+        ),
+    ],
+)
+def test_parts_of_a_model_that_do_not_fit_are_refused(model: str, complaint: str) -> None:
+    assert_refused(EXAMPLE, f"override: model: {complaint}", [f"model={{{model}}}"])
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "complaint"),
+    [
+        (
+            "encoder",
+            "{directions: bottom}",
+            "residual_from must be >= 3 or null with directions 'bottom', got 2: the second layer "
+            "reads both directions and gives one",
+        ),
+        (
+            "attention",
+            "{kind: general, coverage: true}",
+            "coverage is for additive attention only, got True with kind 'general'",
+        ),
+        (
+            "attention",
+            "{kind: scaled_dot, size: 8}",
+            "size is for additive attention only, got 8 with kind 'scaled_dot'",
+        ),
+        (
+            "decoder",
+            "{readout: direct, readout_size: 8}",
+            "readout_size is for the readouts 'attentional' and 'maxout', got 8 with 'direct'",
+        ),
+        (
+            "decoder",
+            "{readout: hidden, readout_size: 8}",
+            "readout_size is for the readouts 'attentional' and 'maxout', got 8 with 'hidden'",
+        ),
+    ],
+)
+def test_settings_of_a_part_that_do_not_fit_are_refused(
+    section: str, values: str, complaint: str
+) -> None:
+    key = f"model.{section}"
+    assert_refused(EXAMPLE, f"override: {key}: {complaint}", [f"{key}={values}"])
+
+
+@pytest.mark.parametrize("key", ["coverage_loss", "guided_alignment"])
+def test_a_loss_on_attention_needs_attention(key: str) -> None:
+    assert_refused(
+        EXAMPLE,
+        f"tiny.yaml: training.{key} needs attention, got 0.5 with none",
+        [f"training.{key}=0.5", "model.attention=null"],
+    )
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "encoder: {directions: bottom, num_layers: 1}",
+        "encoder: {directions: bottom, residual_from: 3}",
+        "encoder: {hidden_size: 256}, attention: {kind: scaled_dot, num_heads: 8}",
+        "attention: {query: previous}, decoder: {feedback: context, num_layers: 1}",
+        "attention: {query: top}, decoder: {feedback: context, readout: hidden}",
+        "decoder: {readout: hidden}",
+        "decoder: {readout: direct}, tied_embeddings: null",
+        "decoder: {readout: maxout, readout_size: 300}, tied_embeddings: null",
+        "bridge: copy",
+        f"attention: null, bridge: copy, {ONE_WAY}",
+        "attention: null, bridge: mean",
+    ],
+)
+def test_parts_of_a_model_that_fit_are_taken_and_built(model: str) -> None:
+    recipe = parse(EXAMPLE, f"model={{{model}}}").model
+    with torch.device("meta"):
+        built = build_model(recipe, source_vocab_size=9, target_vocab_size=9, pad_id=0)
+    assert built.encoder.state_size == recipe.encoder.state_size
+
+
 def test_values_that_fit_each_other_are_taken() -> None:
     recipe = parse(
         EXAMPLE,
@@ -393,6 +596,7 @@ def test_values_that_fit_each_other_are_taken() -> None:
         "model.tied_embeddings=all",
     )
     assert (recipe.training.max_tokens, recipe.training.max_sentences) == (None, 64)
+    assert recipe.model.attention is not None
     assert (recipe.model.attention.size, recipe.model.tied_embeddings) == (8, "all")
 
 
@@ -486,7 +690,7 @@ PROBABILITY = st.floats(min_value=0, max_value=1, exclude_max=True)
 SETTINGS: dict[str, st.SearchStrategy[object]] = {
     "data.source_lang": st.sampled_from(["no", "on", "de", "pt-BR", "zh_Hant"]),
     "data.reverse": st.booleans(),
-    "data.train": st.fixed_dictionaries({"source": TEXT, "target": TEXT}),
+    "data.train": st.fixed_dictionaries({"source": TEXT, "target": TEXT, "alignment": st.none()}),
     "data.validation": st.fixed_dictionaries({"jsonl": TEXT, "source": TEXT, "target": TEXT}),
     "data.test": st.fixed_dictionaries(
         {"hub": TEXT, "config": st.none() | TEXT, "split": TEXT, "source": TEXT, "target": TEXT}

@@ -130,10 +130,10 @@ def test_a_damaged_tokenizer_is_refused(run: RunFolder) -> None:
     ("metadata", "message"),
     [
         (
-            {"format_version": "2", "nmt_version": "9.1.0"},
-            r"must be 1, got 2 \(written by nmt 9\.1\.0; this is nmt ",
+            {"format_version": "3", "nmt_version": "9.1.0"},
+            r"must be one of 1, 2, got 3 \(written by nmt 9\.1\.0; this is nmt ",
         ),
-        (None, r"must be 1, got None \(written by nmt another program; this is nmt "),
+        (None, r"must be one of 1, 2, got None \(written by nmt another program; this is nmt "),
     ],
 )
 def test_weights_of_another_format_are_refused(
@@ -142,6 +142,77 @@ def test_weights_of_another_format_are_refused(
     weights = read_weights(run.weights_file)
     safetensors.torch.save_file(weights, run.weights_file, metadata)
     assert_refused(run, rf"model\.safetensors: format version {message}")
+
+
+# What the weights of the first format were called, of one encoder and two decoder layers.
+FIRST_NAMES = {
+    "encoder.embedding.table.weight",
+    *(
+        f"encoder.layers.0.{kind}_{way}_l0{suffix}"
+        for kind in ("weight", "bias")
+        for way in ("ih", "hh")
+        for suffix in ("", "_reverse")
+    ),
+    *(f"bridge.projections.{state}.{kind}" for state in (0, 1) for kind in ("weight", "bias")),
+    "decoder.attention.key_projection.weight",
+    "decoder.embedding.table.weight",
+    *(
+        f"decoder.{layer}.{kind}_{way}_l0"
+        for layer in ("bottom", "upper.0")
+        for kind in ("weight", "bias")
+        for way in ("ih", "hh")
+    ),
+    "decoder.readout.weight",
+    "decoder.readout.bias",
+    "output_layer.bias",
+}
+# The model section of a recipe of that time.
+FIRST_RECIPE = """\
+model:
+  embedding_size: 8
+  encoder:
+    num_layers: 1
+    hidden_size: 4
+  attention:
+    kind: general
+    size: null
+  decoder:
+    num_layers: 2
+    hidden_size: 8
+  bridge: linear
+  dropout:
+    embedding: 0.3
+    layers: 0.3
+    readout: 0.3
+    word: 0.0
+    shared_over_time: false
+  tied_embeddings: output
+"""
+
+
+def test_a_run_of_the_first_format_is_read_under_todays_names(run: RunFolder) -> None:
+    expected = load_run(run.path).model.state_dict()
+    before = Translator.load(run.path).translate(SOURCES)
+    first = {
+        name.replace("lower.0", "bottom").replace("readout.projection", "readout"): weight
+        for name, weight in read_weights(run.weights_file).items()
+    }
+    assert first.keys() == FIRST_NAMES
+    metadata = {"format_version": "1", "nmt_version": "0.1.0"}
+    safetensors.torch.save_file(first, run.weights_file, metadata)
+    text = run.recipe_file.read_text(encoding="utf-8")
+    start, end = text.index("model:\n"), text.index("training:\n")
+    text = text[:start] + FIRST_RECIPE + text[end:]
+    run.recipe_file.write_text(text, encoding="utf-8", newline="\n")
+    state = load_run(run.path).model.state_dict()
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(weight, expected[name]) for name, weight in state.items())
+    assert Translator.load(run.path).translate(SOURCES) == before
+
+
+def test_weights_are_written_in_todays_format(run: RunFolder) -> None:
+    with safetensors.safe_open(run.weights_file, framework="pt") as file:
+        assert file.metadata()["format_version"] == "2"
 
 
 @pytest.mark.parametrize(("side", "weight"), [("source", SOURCE_TABLE), ("target", OUTPUT_BIAS)])

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from lightning import Trainer
-from small_models import BOS, EOS, PAD, SOURCES, TARGETS, build
+from small_models import BOS, EOS, PAD, SOURCES, TARGETS, Changes, build, logits_of, score
 from torch.utils.data import DataLoader
 
 from nmt.batching import Batch, BatchDataset
+from nmt.loss import alignment_loss, coverage_loss
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
 from nmt.training.module import TranslationModule
@@ -50,8 +52,9 @@ def gradients_of(model: Seq2Seq) -> Gradients:
     }
 
 
-def small_model() -> Seq2Seq:
-    return build({"dropout": {"embedding": 0.0, "layers": 0.0, "readout": 0.0}}).train()
+def small_model(changes: Changes | None = None) -> Seq2Seq:
+    none = {"embedding": 0.0, "layers": 0.0, "readout": 0.0}
+    return build({"dropout": none, **(changes or {})}).train()
 
 
 def dataset() -> BatchDataset:
@@ -94,9 +97,7 @@ def plain_loss(model: Seq2Seq, indices: list[int], *, label_smoothing: float) ->
     losses = []
     for index in indices:
         batch = dataset()[[index]]
-        logits = model(
-            batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
-        )
+        logits = logits_of(model, batch)
         log_probs = torch.log_softmax(logits.float(), dim=1)
         of_labels = log_probs.gather(1, batch.target_output_ids.T)[:, 0]
         smooth = log_probs.mean(dim=1)
@@ -161,6 +162,83 @@ def test_the_training_loss_is_smoothed_and_a_mean_over_tokens(label_smoothing: f
     num_tokens = int(dataset()[[0, 1, 2]].target_mask.sum())
     assert outputs["num_tokens"] == num_tokens
     torch.testing.assert_close(outputs["summed_loss"], expected * num_tokens)
+
+
+class AtStep(TranslationModule):
+    """Stands at a step without having gone there."""
+
+    step = 0
+
+    @property
+    def global_step(self) -> int:
+        return self.step
+
+
+def loss_of(model: Seq2Seq, recipe: TrainingRecipe, batch: Batch, *, step: int = 0) -> torch.Tensor:
+    """The summed loss of a batch at some step of a hundred."""
+    module = AtStep(model, recipe, total_steps=100)
+    module.step = step
+    found = module.training_step(batch, 0)["summed_loss"]
+    assert isinstance(found, torch.Tensor)
+    return found
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+def test_the_loss_on_looking_twice_is_added_with_its_weight(weight: float) -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    plain = loss_of(model, recipe_of(), batch)
+    with torch.no_grad():
+        _, attention = score(model, batch)
+    assert float(coverage_loss(attention, batch.target_mask)) > 0.1
+    expected = plain + weight * coverage_loss(attention, batch.target_mask)
+    torch.testing.assert_close(loss_of(model, recipe_of(coverage_loss=weight), batch), expected)
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+def test_the_loss_towards_given_alignments_is_added_with_its_weight(weight: float) -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    plain = loss_of(model, recipe_of(), batch)
+    with torch.no_grad():
+        _, attention = score(model, batch)
+    alignment = torch.zeros(attention.shape, dtype=torch.bool)
+    alignment[0, 0, 1] = alignment[1, 0, 2] = True
+    aligned = replace(batch, alignment=alignment)
+    expected = plain + weight * alignment_loss(attention, alignment)
+    recipe = recipe_of(guided_alignment=weight)
+    torch.testing.assert_close(loss_of(model, recipe, aligned), expected)
+    # without it the links are not looked at
+    torch.testing.assert_close(loss_of(model, recipe_of(), aligned), plain)
+
+
+def test_the_more_steps_are_done_the_more_inputs_are_the_models_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    probabilities: list[float] = []
+    mix_inputs = model.mix_inputs
+
+    def note(*arguments: torch.Tensor, probability: float) -> torch.Tensor:
+        probabilities.append(probability)
+        return mix_inputs(*arguments, probability=probability)
+
+    monkeypatch.setattr(model, "mix_inputs", note)
+    recipe = recipe_of(scheduled_sampling=0.8)
+    losses = [float(loss_of(model, recipe, batch, step=step)) for step in (0, 25, 100)]
+    assert probabilities == pytest.approx([0, 0.2, 0.8])
+    plain = float(loss_of(model, recipe_of(), batch, step=100))
+    assert len(probabilities) == 3  # nothing is mixed where nothing is asked for
+    assert losses[0] == plain
+    assert losses[2] != pytest.approx(plain)
+
+
+def test_with_certain_sampling_the_last_step_reads_what_greedy_search_writes() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    greedy = model.mix_inputs(
+        batch.source_ids, batch.source_lengths, batch.target_input_ids, probability=1.0
+    )
+    expected = loss_of(model, recipe_of(), replace(batch, target_input_ids=greedy))
+    found = loss_of(model, recipe_of(scheduled_sampling=1.0), batch, step=100)
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_validation_loss_is_a_mean_over_all_tokens_without_smoothing(

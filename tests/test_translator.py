@@ -1,6 +1,7 @@
 """Text in, text out: as many lines as came, in their order, whatever is in them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -42,7 +43,9 @@ class CopyEngine:
         self.lengths.append(source_lengths.tolist())
         mask = torch.arange(source_ids.size(1)) < source_lengths.unsqueeze(1)
         place = torch.zeros(1, len(source_ids), 1, dtype=torch.long)
-        return EncoderOutput(source_ids, source_ids, mask), DecoderState(place, place)
+        nothing = torch.empty(len(source_ids), 0)
+        state = DecoderState(place, place, feedback=nothing, coverage=nothing)
+        return EncoderOutput(source_ids, source_ids, mask), state
 
     def step(
         self, token_ids: Tensor, state: DecoderState, encoder_output: EncoderOutput
@@ -51,7 +54,7 @@ class CopyEngine:
         log_probs = torch.full((len(token_ids), TOKENIZER.vocab_size), -50.0)
         log_probs.scatter_(1, encoder_output.states.gather(1, place), -0.25)
         attention = torch.zeros(encoder_output.states.shape).scatter_(1, place, 1)
-        return log_probs, DecoderState(state.hidden + 1, state.cell), attention
+        return log_probs, replace(state, hidden=state.hidden + 1), attention
 
 
 def make_translator(

@@ -238,7 +238,8 @@ class ModelRecipe(Section):
                 "decoder.readout 'hidden' leaves the context unread: no layer is above the "
                 "attention and decoder.feedback is null; use 'attentional' or feed it back"
             )
-        widths = {"attention.size": attention.size or hidden, "encoder states": states}
+        key_size = "attention.size" if attention.size else "decoder.hidden_size"
+        widths = {key_size: attention.size or hidden, "encoder states": states}
         for name, width in widths.items():
             if width % attention.num_heads:
                 yield f"attention.num_heads must divide {name} ({width}), got {attention.num_heads}"
