@@ -23,13 +23,15 @@ MAX_TOKENS = st.none() | st.integers(1, 40)
 MAX_SENTENCES = st.none() | st.integers(1, 5)
 
 
-def make_dataset(lengths: Sequence[tuple[int, int]]) -> BatchDataset:
+def make_dataset(
+    lengths: Sequence[tuple[int, int]], *, links: Sequence[Sequence[int]] | None = None
+) -> BatchDataset:
     """Pairs of these lengths; each token tells the pair, the side and the place it is from."""
     sources, targets = [], []
     for pair, (source_length, target_length) in enumerate(lengths, start=1):
         sources.append([100 * pair + place for place in range(source_length)])
         targets.append([100 * pair + 50 + place for place in range(target_length)])
-    return BatchDataset(sources, targets, pad_id=PAD, bos_id=BOS, eos_id=EOS)
+    return BatchDataset(sources, targets, pad_id=PAD, bos_id=BOS, eos_id=EOS, links=links)
 
 
 def shape(indices: Sequence[int], lengths: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
@@ -53,7 +55,7 @@ def test_a_batch_has_the_pairs_asked_for_with_bos_eos_and_padding() -> None:
     assert batch.target_mask.tolist() == [[True, False, False], [True, True, True]]
     assert batch.indices.tolist() == [2, 1]
     assert batch.target_mask.dtype == torch.bool
-    for tensor in tensors(batch):
+    for tensor in tensors(batch).values():
         assert tensor.dtype in {torch.int64, torch.bool}
 
 
@@ -215,29 +217,53 @@ def test_batches_do_not_come_sorted_by_length() -> None:
 # Where the tensors are
 
 
-def tensors(batch: Batch) -> list[Tensor]:
-    return [getattr(batch, name) for name in Batch.__dataclass_fields__]
+def tensors(batch: Batch) -> dict[str, Tensor]:
+    """All there are: a corpus without links has no alignment."""
+    found = {name: getattr(batch, name) for name in Batch.__dataclass_fields__}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def make_linked() -> BatchDataset:
+    """One link in each pair that has room for it, its last tokens'."""
+    links = [(source - 1, target - 1) if source and target else () for source, target in MANY]
+    return make_dataset(MANY, links=links)
 
 
 def assert_equal(first: Batch, second: Batch) -> None:
-    for one, other in zip(tensors(first), tensors(second), strict=True):
-        assert torch.equal(one, other)
+    found, expected = tensors(first), tensors(second)
+    assert found.keys() == expected.keys()
+    for name, tensor in found.items():
+        assert torch.equal(tensor, expected[name])
+
+
+def test_the_links_of_a_pair_stand_at_its_tokens() -> None:
+    dataset = make_dataset([(3, 2), (1, 4), (2, 2)], links=[(2, 0, 0, 1, 1, 1), (), (0, 0)])
+    alignment = dataset[[2, 0, 1]].alignment
+    assert alignment is not None
+    assert alignment.dtype == torch.bool
+    assert alignment.shape == (3, 5, 4)  # BOS or EOS takes a place on either side
+    # row, target place, source place
+    assert alignment.nonzero().tolist() == [[0, 0, 0], [1, 0, 2], [1, 1, 0], [1, 1, 1]]
+    assert dataset[[1]].alignment is not None
+    assert make_dataset([(3, 2)])[[0]].alignment is None
 
 
 @pytest.mark.parametrize("non_blocking", [False, True])
 def test_a_batch_goes_to_a_device_but_for_lengths_and_indices(non_blocking: bool) -> None:
-    batch = make_dataset(MANY)[[3, 5]]
+    batch = make_linked()[[3, 5]]
     moved = batch.to("meta", non_blocking=non_blocking)
     on_cpu = {name for name in Batch.__dataclass_fields__ if not getattr(moved, name).is_meta}
     assert on_cpu == {"source_lengths", "indices"}
-    assert [tensor.shape for tensor in tensors(moved)] == [
-        tensor.shape for tensor in tensors(batch)
-    ]
+    assert {name: tensor.shape for name, tensor in tensors(moved).items()} == {
+        name: tensor.shape for name, tensor in tensors(batch).items()
+    }
     assert_equal(batch.to(torch.device("cpu"), non_blocking=non_blocking), batch)
+    unlinked = make_dataset(MANY)[[3, 5]]
+    assert_equal(unlinked.to("cpu"), unlinked)
 
 
 def test_what_goes_to_a_device_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = make_dataset(MANY)[[3, 5]]
+    batch = make_linked()[[3, 5]]
     pinned: list[Tensor] = []
 
     def pin_memory(tensor: Tensor) -> Tensor:
@@ -247,13 +273,13 @@ def test_what_goes_to_a_device_is_pinned(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Tensor, "pin_memory", pin_memory)
     copy = batch.pin_memory()
     assert_equal(copy, batch)
-    moved = {"source_ids", "target_input_ids", "target_output_ids", "target_mask"}
+    moved = {"source_ids", "target_input_ids", "target_output_ids", "target_mask", "alignment"}
     assert {id(tensor) for tensor in pinned} == {id(getattr(batch, name)) for name in moved}
     assert all(getattr(copy, name) is not getattr(batch, name) for name in moved)
 
 
 def test_a_dataset_can_be_pickled() -> None:
-    dataset = make_dataset(MANY)
+    dataset = make_linked()
     copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - it was made the line before
     assert len(copy) == len(dataset) == 200
     assert_equal(copy[[7, 3]], dataset[[7, 3]])

@@ -36,8 +36,10 @@ def cross(bridge: Bridge) -> tuple[Tensor, Tensor]:
     return hidden, cell
 
 
-def by_layer(values: list[float]) -> list[list[float]]:
-    return [pytest.approx(values[layer * H : (layer + 1) * H]) for layer in range(L)]
+def assert_by_layer(found: Tensor, expected: list[float]) -> None:
+    """Compare one row of every layer, (L, H), with the layers' values one behind the other."""
+    assert found.shape == (L, H)
+    assert found.flatten().tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", ["linear", "mean"])
@@ -51,8 +53,8 @@ def test_what_was_read_is_projected_for_every_layer(kind: BridgeKind) -> None:
             columns = zip(*STATES[row, :length].tolist(), strict=True)
             read = [[math.fsum(column) / length for column in columns]] * 2
         first = [math.tanh(value) for value in linear(part(weights, "projections.0"), read[0])]
-        assert hidden[:, row].tolist() == by_layer(first)
-        assert cell[:, row].tolist() == by_layer(linear(part(weights, "projections.1"), read[1]))
+        assert_by_layer(hidden[:, row], first)
+        assert_by_layer(cell[:, row], linear(part(weights, "projections.1"), read[1]))
 
 
 def test_a_copy_is_the_final_states_layer_by_layer() -> None:
@@ -70,8 +72,8 @@ def test_a_learned_start_is_the_same_for_every_sentence() -> None:
     hidden, cell = cross(bridge)
     first_hidden, first_cell = bridge.start.tolist()
     for row in range(B):
-        assert hidden[:, row].tolist() == by_layer([math.tanh(value) for value in first_hidden])
-        assert cell[:, row].tolist() == by_layer(first_cell)
+        assert_by_layer(hidden[:, row], [math.tanh(value) for value in first_hidden])
+        assert_by_layer(cell[:, row], first_cell)
 
 
 def test_a_zero_bridge_starts_from_nothing_and_has_no_weights() -> None:

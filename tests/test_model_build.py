@@ -60,10 +60,10 @@ CHOICES: dict[str, list[Changes]] = {
     ],
     "attention": [{}, {"attention": None}],
     "attention.kind": [
-        EQUAL | attention(kind=kind) for kind in ("dot", "scaled_dot", "general", "additive")
+        {**EQUAL, **attention(kind=kind)} for kind in ("dot", "scaled_dot", "general", "additive")
     ],
     "attention.size": [additive(), additive(size=9)],
-    "attention.query": [FED | attention(query=q) for q in ("bottom", "top", "previous")],
+    "attention.query": [{**FED, **attention(query=q)} for q in ("bottom", "top", "previous")],
     "attention.num_heads": [additive(num_heads=heads, size=6) for heads in (1, 2, 3)],
     "attention.window": [attention(), attention(window=1), attention(window=2)],
     "attention.coverage": [additive(), additive(coverage=True)],
@@ -72,11 +72,11 @@ CHOICES: dict[str, list[Changes]] = {
     "decoder.cell": [decoder(cell=c) for c in ("lstm", "gru", "rnn", "layer_norm_lstm")],
     "decoder.feedback": [decoder(feedback=f) for f in (None, "context", "attentional")],
     "decoder.readout": [
-        NOT_TIED | decoder(readout=r) for r in ("attentional", "maxout", "direct", "hidden")
+        {**NOT_TIED, **decoder(readout=r)} for r in ("attentional", "maxout", "direct", "hidden")
     ],
-    "decoder.readout_size": [NOT_TIED, NOT_TIED | decoder(readout_size=6)],
+    "decoder.readout_size": [NOT_TIED, {**NOT_TIED, **decoder(readout_size=6)}],
     "decoder.residual_from": [decoder(residual_from=number) for number in (None, 2, 3)],
-    "bridge": [STACK | {"bridge": b} for b in ("linear", "mean", "copy", "learned", "zero")],
+    "bridge": [{**STACK, "bridge": b} for b in ("linear", "mean", "copy", "learned", "zero")],
     "tied_embeddings": [{"tied_embeddings": tied} for tied in (None, "output", "all")],
 }
 PAIRS = [

@@ -39,7 +39,7 @@ def test_step_by_step_is_the_same_as_teacher_forcing(changes: Changes) -> None:
     model, batch = build(changes), make_batch()
     logits, attention = score(model, batch)
     output, state = model.encode(batch.source_ids, batch.source_lengths)
-    steps = []
+    steps: list[Tensor] = []
     for token_ids in batch.target_input_ids.unbind(dim=1):
         scores, state, weights = model.decode(token_ids, state, output)
         assert scores.shape == (4, 11)
@@ -137,7 +137,7 @@ def test_every_weight_learns(changes: Changes) -> None:
     for name, weight in model.named_parameters():
         learns = gradients[weight].ne(0)
         if "readout" in name and model.decoder.readout.kind == "maxout":
-            learns = learns.unflatten(0, (-1, 2)).any(dim=1)  # the larger of two does
+            learns = learns.view(len(learns) // 2, 2, -1).any(dim=1)  # the larger of two does
         if "embedding" in name and weight is not model.output_layer.weight:
             used = batch.source_ids if "encoder" in name else batch.target_input_ids
             rows = sorted(set(used.flatten().tolist()) - {PAD})

@@ -30,6 +30,8 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
         return Console(file=shown, force_terminal=True, width=150, color_system=None)
 
     monkeypatch.setattr("nmt.training.progress.Console", console)
+    terminal = SimpleNamespace(stderr=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("nmt.training.progress.sys", terminal)
     return shown
 
 
@@ -70,6 +72,22 @@ def test_the_speed_counts_real_target_tokens(
     bar.on_train_end(trainer, MODULE)
     # 4 + 2 + 5 + 1 tokens in 4 seconds
     assert "epoch 2, loss 1.000, 3 tokens/s" in screen.getvalue()
+
+
+def test_a_validation_is_told_the_speed_and_shown(
+    trainer: Any, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 10.0, 14.0, 16.0])  # and validation begun
+    monkeypatch.setattr(
+        "nmt.training.progress.time", SimpleNamespace(monotonic=lambda: next(clock))
+    )
+    bar = ProgressBar()
+    bar.on_train_start(trainer, MODULE)
+    train_epoch(bar, trainer, [1.0])
+    bar.on_validation_start(trainer, MODULE)
+    bar.on_train_end(trainer, MODULE)
+    assert float(trainer.callback_metrics["tokens_per_second"]) == 2
+    assert "epoch 2, validation" in screen.getvalue()
 
 
 def test_the_bar_is_gone_before_a_complaint_is_printed(trainer: Any, screen: io.StringIO) -> None:

@@ -103,6 +103,7 @@ def test_a_validation_writes_a_line(tmp_path: Path) -> None:
         "step": 10,
         "learning_rate": 0.125,
         "train_loss": 0.75,
+        "tokens_per_second": None,
         "loss": 0.5,
         "perplexity": pytest.approx(math.exp(0.5)),
         "num_sentences": 6,
