@@ -1,8 +1,9 @@
 """What looks wrong with whole sets before they are trained on. Changes nothing, only tells.
 
-Pairs to be tested on that stand in the training set. And sides that are swapped, perhaps only from some line on: each side has its own frequent words and
-characters, which the validation set shows. Where those cannot tell the two sides of the validation
-set itself apart (digits and digits reversed, two dialects), nothing is said of the training set.
+Pairs to be tested on that stand in the training set. And sides that are swapped, perhaps only from
+some line on: each side has its own frequent words and characters, which the validation set shows.
+Where those cannot tell the two sides of the validation set itself apart (digits and digits
+reversed, two dialects), nothing is said of the training set.
 """
 
 from collections import Counter
