@@ -177,7 +177,8 @@ class Clauses:
             self._core(design.frame, verb, self._subjects(verb), (), core)
             for verb in self._verb_groups(design.frame)[design.group]
         ]
-        return Product([Union(cores), *self._around(design)])
+        around = self._around(design)
+        return Product([Union(cores), *around]) if around else Union(cores)
 
     def relative_space(self, design: Design, relative: Design, gap: str) -> Space:
         """Return the clauses of a design, with relative clauses of another at their subjects.
