@@ -112,6 +112,7 @@ class Clauses:
         self._past_times = phrases.words([time for time in times if not time.now])
         self._often = phrases.words(self._lexicon.frequencies)
         self._degrees = Choice([Words("", ""), *phrases.words(self._lexicon.degrees).entries])
+        self._all_nouns = tuple(noun.en for noun in self._lexicon.nouns)
         self._people = {noun.en for noun in self._lexicon.nouns if noun.noun_class == "person"}
         self._verb_groups = cache(self._group_verbs)
         self._core = cache(self._make_core)
@@ -222,13 +223,11 @@ class Clauses:
     def _antecedents(self, verb: Verb | None, other: Verb | None, gap: str) -> Names:
         """Return the nouns that suit a verb as its subject, and another one as its gap."""
         assert other is not None  # "to be" takes no relative pronoun
-        fitting = self._phrases.names(other.subject if gap == "subject" else other.object)
+        fitting = set(self._phrases.names(other.subject if gap == "subject" else other.object))
         return tuple(noun for noun in self._subjects(verb) if noun in fitting)
 
     def _subjects(self, verb: Verb | None) -> Names:
-        if verb is not None:
-            return self._phrases.names(verb.subject)
-        return tuple(noun.en for noun in self._lexicon.nouns)
+        return self._all_nouns if verb is None else self._phrases.names(verb.subject)
 
     def _around(self, design: Design) -> list[Space]:
         """Return the choices of what is around the core of a clause, in the order of its slots."""

@@ -45,7 +45,7 @@ def draw_pairs(
             f"the built-in grammar has {available} {split} sentences{at}, got {count} to draw; "
             "draw fewer"
         )
-    return _mix(kinds, split, count, seed)
+    return mix(kinds, split=split, count=count, seed=seed)
 
 
 def count_pairs(*, split: str, distance: int | None = None) -> int:
@@ -56,12 +56,19 @@ def count_pairs(*, split: str, distance: int | None = None) -> int:
 def known_words() -> tuple[str, ...]:
     """Return all words that English sentences can have, in lower case and in order."""
     lexicon = load_lexicon()
-    words = set(" ".join(lexicon.english_words()).lower().split())
-    return tuple(sorted(words))
+    phrases = (*lexicon.content_words(), *lexicon.function_words())
+    return tuple(sorted(set(" ".join(phrases).lower().split())))
 
 
-def _mix(kinds: list[Kind], split: str, count: int, seed: int) -> Iterator[SentencePair]:
-    """Yield sentences of kinds that are chosen by their shares; exhausted ones are left out."""
+def mix(kinds: list[Kind], *, split: str, count: int, seed: int) -> Iterator[SentencePair]:
+    """Yield sentences of kinds that are chosen by their shares; exhausted ones are left out.
+
+    Args:
+        kinds: Kinds of sentences, no two of the same name.
+        split: "train", "validation" or "test".
+        count: How many sentences, not more than the kinds have.
+        seed: Makes the choice.
+    """
     generator = random.Random(f"{seed} {split}")
     left = [kind for kind in kinds if kind.size(split)]
     ends = list(accumulate(kind.share for kind in left))

@@ -22,6 +22,10 @@ Triple = tuple[str, str, str]
 Share = Annotated[float, Field(gt=0)]
 
 
+# The English relative pronouns, as a subject and as an object.
+RELATIVES = {"person": ("who", "whom"), "other": ("that", "that")}
+
+
 class _Part(BaseModel):
     """A part of the file: no key is unknown, none is changed afterwards."""
 
@@ -213,19 +217,32 @@ class Lexicon(_Part):
         chosen = {noun for name in names for noun in self._named(name)}
         return tuple(noun for noun in self.nouns if noun.en in chosen)
 
-    def english_words(self) -> Iterator[str]:
-        """Yield the words whose English forms tell sentences apart; each comes once."""
+    def content_words(self) -> Iterator[str]:
+        """Yield the English forms that tell sentences apart; each is of one word."""
         for noun in self.nouns:
             yield noun.en
             if not noun.mass:
                 yield noun.en_plural
-        verbs = {(verb.en, verb.third, verb.past) for verb in self.verbs}
-        for base, third, past in sorted(verbs):
+        for base, third, past in dict.fromkeys((one.en, one.third, one.past) for one in self.verbs):
             yield from dict.fromkeys(verb_forms(base, third=third, past=past))
-        pairs = (self.times, self.frequencies, self.manners, self.degrees, self.conjunctions)
         yield from (adjective.en for adjective in self.adjectives)
         yield from (pronoun.en for pronoun in self.pronouns)
-        yield from (pair.en for pair in chain(self.numbers, *pairs))
+        adverbs = (self.times, self.frequencies, self.manners, self.degrees)
+        yield from (pair.en for pair in chain(self.numbers, self.conjunctions, *adverbs))
+
+    def function_words(self) -> Iterator[str]:
+        """Yield the English words that the rules add to those."""
+        yield from (preposition.en for preposition in (*self.places, *self.phrases.values()))
+        yield from (form for modal in self.negated_modals for form in modal.en)
+        yield from (form for modal in self.modals for form in (*modal.en, *modal.ask[0]))
+        for name in ("has", "does", "is", "was"):
+            yield from self.auxiliaries[name]
+        yield from ("the", "a", "an", *RELATIVES["person"], *RELATIVES["other"])
+        patterns = [pattern for tense in self.tenses.values() for pattern in vars(tense).values()]
+        patterns += [rule.en for rule in self.sentences.values()]
+        for word in " ".join(patterns).split():
+            if word.isalpha():
+                yield word
 
     def _named(self, name: str) -> tuple[str, ...]:
         if name in self.sets:
@@ -304,7 +321,7 @@ def _mistakes(lexicon: Lexicon) -> Iterator[tuple[str, str]]:
             for name in names:
                 if name not in known:
                     yield repr(verb.en), f"{name!r} is no {kind}"
-    counts = Counter(lexicon.english_words())
+    counts = Counter(lexicon.content_words())
     for word, count in counts.items():
         if count > 1:
             yield repr(word), f"an English form must belong to one word, got {count}"

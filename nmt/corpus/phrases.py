@@ -5,7 +5,17 @@ from functools import cache
 from typing import NamedTuple
 
 from nmt.corpus import english, german
-from nmt.corpus.lexicon import Adjective, Case, Lexicon, Modal, Noun, Preposition, Verb, WordPair
+from nmt.corpus.lexicon import (
+    RELATIVES,
+    Adjective,
+    Case,
+    Lexicon,
+    Modal,
+    Noun,
+    Preposition,
+    Verb,
+    WordPair,
+)
 from nmt.corpus.ranking import Choice, Product, Space, Union
 
 # One noun in so many is held out from each adjective and each verb.
@@ -108,7 +118,7 @@ class Phrases:
             kind = "bare" if noun.mass and article == "indefinite" else article
             words = self.lexicon.numbers if determiner == "number" else _NO_NUMBER
             column = self.lexicon.relative_pronouns["plural" if plural else noun.gender]
-            relative = ("who", "whom") if noun.noun_class == "person" else ("that", "that")
+            relative = RELATIVES["person" if noun.noun_class == "person" else "other"]
             for count in words:
                 described = f"{adjective.en} " if adjective else ""
                 bare = described + (noun.en_plural if plural else noun.en)
