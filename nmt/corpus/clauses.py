@@ -128,12 +128,13 @@ class Clauses:
                 if (tense in _BE_TENSES) == (frame in _BE_FRAMES)
             }
             groups = self._verb_groups(frame)
-            verb_share = frame_share / sum(map(len, groups)) / sum(tenses.values())
+            num_verbs = sum(map(len, groups))
             for number, group in enumerate(groups):
+                share = frame_share * len(group) / num_verbs
                 for tense, tense_share in tenses.items():
-                    share = verb_share * len(group) * tense_share
+                    shared = share * tense_share / sum(tenses.values())
                     for design, its_share in self._variants(choices, frame, number, tense):
-                        yield design, share * its_share
+                        yield design, shared * its_share
 
     def _variants(
         self, choices: ClauseChoices, frame: str, group: int, tense: str

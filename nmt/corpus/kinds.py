@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from math import gcd
 
-from nmt.corpus.clauses import Clauses, Design
+from nmt.corpus.clauses import FRAMES, Clauses, Design
 from nmt.corpus.lexicon import ClauseChoices, Lexicon, SentenceRule
 from nmt.corpus.pairs import SentencePair
 from nmt.corpus.patterns import Part, Pattern, make_pattern
@@ -149,6 +149,8 @@ class Grammar:
                 yield self._single(name, rule, design, rule.share * share / total)
             return
         seconds = list(self._clauses.designs(self._lexicon.choices[rule.b]))
+        if rule.gap:
+            seconds = [one for one in seconds if rule.gap in FRAMES[one[0].frame]]
         total *= sum(share for _, share in seconds)
         for first, first_share in firsts:
             for second, second_share in seconds:

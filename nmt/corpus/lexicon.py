@@ -287,7 +287,8 @@ def _complaint(name: str, tree: Any, detail: Any) -> str:
     words, node = [], tree
     for key in detail["loc"]:
         node = node[key] if isinstance(node, dict | list) and _has(node, key) else None
-        words.append(repr(node["en"]) if isinstance(node, dict) and "en" in node else str(key))
+        is_entry = isinstance(key, int) and isinstance(node, dict) and "en" in node
+        words.append(repr(node["en"]) if is_entry else str(key))
     value = repr(detail["input"])
     shown = value if len(value) <= 60 else f"{value[:57]}..."
     return f"{name}: {': '.join(words)}: {detail['msg'].lower()}, got {shown}"

@@ -139,7 +139,7 @@ class Phrases:
         """Return the adjectives that can be said of a noun or, without one, of any pronoun."""
         if noun is None:
             people = [one.en for one in self.lexicon.nouns if one.noun_class == "person"]
-            shared = [one for one in self.adjectives[people[0]] if self._fits_all(one, people)]
+            shared = [one for one in self.lexicon.adjectives if self._fits_all(one, people)]
             return Choice([Words(one.en, one.de) for one in shared])
         familiar: list[Words] = []
         held: list[Words] = []

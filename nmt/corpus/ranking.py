@@ -167,9 +167,11 @@ class Permutation:
             row, column = divmod(number, num_columns)
             for row_factor, column_factor in self._rounds:
                 mixed = (column + key) % _PRIME
-                row = (row + mixed * mixed * mixed % _PRIME * row_factor) % num_rows
+                row = (row + (mixed * mixed * mixed % _PRIME * row_factor >> 60)) % num_rows
                 mixed = (row + key) % _PRIME
-                column = (column + mixed * mixed * mixed % _PRIME * column_factor) % num_columns
+                column = (
+                    column + (mixed * mixed * mixed % _PRIME * column_factor >> 60)
+                ) % num_columns
             number = row * num_columns + column
             if number < self._size:
                 return number
@@ -183,7 +185,7 @@ def number_from(key: str) -> int:
 
 @cache
 def _round_factors(num_bits: int) -> list[tuple[int, int]]:
-    """Return what the rounds of a permutation multiply with, some bits longer than its halves."""
+    """Return what the rounds of a permutation multiply with."""
     generator = random.Random(num_bits)
-    draw = partial(generator.getrandbits, num_bits + 64)
+    draw = partial(generator.getrandbits, num_bits + 64)  # longer, so that all remainders occur
     return [(draw(), draw()) for _ in range(_NUM_ROUNDS)]
