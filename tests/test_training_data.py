@@ -132,7 +132,7 @@ def test_pairs_held_out_may_be_trained_on_but_not_in_silence(
     assert len(load_corpora(recipe).train) == 24 + 8
     assert caplog.messages == [
         "warning: 4 of the 4 test pairs also stand in the training set; they are trained on, "
-        "since data.cleaning.held_out is false, and its scores say little of other text"
+        "since data.cleaning.held_out is false, and scores on them say little of other text"
     ]
 
 
