@@ -284,7 +284,8 @@ def parse_lexicon(text: str, *, name: str) -> Lexicon:
 
 def _complaint(name: str, tree: Any, detail: Any) -> str:
     """Name the key, and the word that its entry is of."""
-    words, node = [], tree
+    words: list[str] = []
+    node: Any = tree
     for key in detail["loc"]:
         node = node[key] if isinstance(node, dict | list) and _has(node, key) else None
         is_entry = isinstance(key, int) and isinstance(node, dict) and "en" in node
