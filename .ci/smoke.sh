@@ -22,6 +22,8 @@ data:
   train: {source: train.source, target: train.target}
   validation: {source: validation.source, target: validation.target}
   test: {source: test.source, target: test.target}
+  # so few strings there are that sets share some, and palindromes are to be learned too
+  cleaning: {deduplicate: false, held_out: false, identical: false}
 tokenizer: {vocab_size: 24, model_type: bpe, byte_fallback: false}
 model:
   embedding_size: 32

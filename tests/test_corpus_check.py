@@ -72,6 +72,16 @@ def test_too_few_pairs_to_learn_from_say_nothing() -> None:
     assert find_swapped(swap(pairs), make_pairs(ENGLISH, GERMAN, 19, seed=2)) is None
 
 
+def test_chance_differences_of_a_small_validation_set_say_nothing() -> None:
+    words = [f"{first}{second}" for first in "abcdefgh" for second in "ijklmnop"]
+    generator = random.Random(1)
+    pairs = [
+        SentencePair(*(" ".join(generator.choices(words, k=12)) for _ in range(2)))
+        for _ in range(1000)
+    ]
+    assert find_swapped(pairs[20:], pairs[:20]) is None
+
+
 def reversed_digits(count: int, *, seed: int) -> list[SentencePair]:
     generator = random.Random(seed)
     texts = (" ".join(generator.choices(DIGITS, k=4)) for _ in range(count))
