@@ -7,9 +7,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from nmt.corpus.english import verb_forms
-from nmt.corpus.kinds import Grammar
-from nmt.corpus.lexicon import Lexicon, Preposition, Verb, load_lexicon
+from nmt.corpus.grammar.english import verb_forms
+from nmt.corpus.grammar.kinds import Grammar
+from nmt.corpus.grammar.lexicon import Lexicon, Preposition, Verb, load_lexicon
 from nmt.corpus.pairs import SentencePair
 
 SPLITS = ("train", "validation", "test")

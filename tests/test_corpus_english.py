@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.corpus.english import plural_of, verb_forms, with_article
+from nmt.corpus.grammar.english import plural_of, verb_forms, with_article
 
 
 @pytest.mark.parametrize(

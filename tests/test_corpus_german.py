@@ -2,8 +2,8 @@
 
 from grammar_forms import read_forms
 
-from nmt.corpus import english, german
-from nmt.corpus.lexicon import Adjective, ArticleKind, Noun, load_lexicon
+from nmt.corpus.grammar import english, german
+from nmt.corpus.grammar.lexicon import Adjective, ArticleKind, Noun, load_lexicon
 
 FORMS = read_forms()
 LEXICON = load_lexicon()

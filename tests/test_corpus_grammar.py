@@ -13,11 +13,11 @@ import pytest
 from grammar_forms import SPLITS, everything, lexicon_for, read_forms
 
 from nmt.corpus import count_pairs, draw_pairs, known_words
-from nmt.corpus.english import verb_forms
-from nmt.corpus.grammar import mix
-from nmt.corpus.kinds import Grammar
-from nmt.corpus.lexicon import load_lexicon
-from nmt.corpus.phrases import adjectives_by_noun, held_out_adjectives, held_out_verbs
+from nmt.corpus.grammar.draw import mix
+from nmt.corpus.grammar.english import verb_forms
+from nmt.corpus.grammar.kinds import Grammar
+from nmt.corpus.grammar.lexicon import load_lexicon
+from nmt.corpus.grammar.phrases import adjectives_by_noun, held_out_adjectives, held_out_verbs
 from nmt.errors import DataError
 
 FORMS = read_forms()

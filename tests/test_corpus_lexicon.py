@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.corpus.lexicon import load_lexicon, parse_lexicon
+from nmt.corpus.grammar.lexicon import load_lexicon, parse_lexicon
 from nmt.errors import DataError
 from nmt.shipped import shipped_folder
 

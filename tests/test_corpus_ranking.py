@@ -4,7 +4,16 @@ import itertools
 
 import pytest
 
-from nmt.corpus.ranking import ANY, FAMILIAR, HELD_OUT, Choice, Permutation, Product, Space, Union
+from nmt.corpus.grammar.ranking import (
+    ANY,
+    FAMILIAR,
+    HELD_OUT,
+    Choice,
+    Permutation,
+    Product,
+    Space,
+    Union,
+)
 
 
 def members(space: Space, which: int) -> list[tuple[str, ...]]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from nmt.corpus import english, german
-from nmt.corpus.lexicon import (
+from nmt.corpus.grammar import english, german
+from nmt.corpus.grammar.lexicon import (
     RELATIVES,
     Adjective,
     Case,
@@ -16,7 +16,7 @@ from nmt.corpus.lexicon import (
     Verb,
     WordPair,
 )
-from nmt.corpus.ranking import Choice, Product, Space, Union
+from nmt.corpus.grammar.ranking import Choice, Product, Space, Union
 
 # One noun in so many is held out from each adjective and each verb.
 HELD_OUT_SHARE = 8

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nmt.corpus.lexicon import Lexicon, SentenceRule
+from nmt.corpus.grammar.lexicon import Lexicon, SentenceRule
+from nmt.corpus.grammar.phrases import MODAL_SLOTS, VERB_SLOTS, NounPhrase
+from nmt.corpus.grammar.ranking import Entry
 from nmt.corpus.pairs import SentencePair
-from nmt.corpus.phrases import MODAL_SLOTS, VERB_SLOTS, NounPhrase
-from nmt.corpus.ranking import Entry
 
 # One word or phrase of a sentence: which of the picked entries, and which of its forms.
 Place = tuple[int, int]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate
 
-from nmt.corpus.kinds import Draw, Grammar, Kind
-from nmt.corpus.lexicon import load_lexicon
+from nmt.corpus.grammar.kinds import Draw, Grammar, Kind
+from nmt.corpus.grammar.lexicon import load_lexicon
 from nmt.corpus.pairs import SentencePair
 from nmt.errors import DataError
 

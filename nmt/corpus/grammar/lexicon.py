@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nmt.corpus.english import plural_of, verb_forms
+from nmt.corpus.grammar.english import plural_of, verb_forms
 from nmt.errors import DataError
 from nmt.shipped import shipped_folder
 

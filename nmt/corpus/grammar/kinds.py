@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from math import gcd
 
-from nmt.corpus.clauses import FRAMES, Clauses, Design
-from nmt.corpus.lexicon import ClauseChoices, Lexicon, SentenceRule
-from nmt.corpus.pairs import SentencePair
-from nmt.corpus.patterns import Part, Pattern, make_pattern
-from nmt.corpus.phrases import Phrases
-from nmt.corpus.ranking import (
+from nmt.corpus.grammar.clauses import FRAMES, Clauses, Design
+from nmt.corpus.grammar.lexicon import ClauseChoices, Lexicon, SentenceRule
+from nmt.corpus.grammar.patterns import Part, Pattern, make_pattern
+from nmt.corpus.grammar.phrases import Phrases
+from nmt.corpus.grammar.ranking import (
     FAMILIAR,
     HELD_OUT,
     Entry,
@@ -22,6 +21,7 @@ from nmt.corpus.ranking import (
     Space,
     number_from,
 )
+from nmt.corpus.pairs import SentencePair
 
 # One in so many of the sentences without anything held out is for validation.
 VALIDATION_SHARE = 20

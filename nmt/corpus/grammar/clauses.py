@@ -6,9 +6,9 @@ from functools import cache
 from itertools import groupby, product
 from typing import Self
 
-from nmt.corpus.lexicon import Case, ClauseChoices, Verb
-from nmt.corpus.phrases import Names, Phrases, Words
-from nmt.corpus.ranking import Choice, Product, Space, Union
+from nmt.corpus.grammar.lexicon import Case, ClauseChoices, Verb
+from nmt.corpus.grammar.phrases import Names, Phrases, Words
+from nmt.corpus.grammar.ranking import Choice, Product, Space, Union
 
 # What a frame puts into a clause, in the order in which it is picked.
 FRAMES: dict[str, tuple[str, ...]] = {

@@ -2,7 +2,15 @@
 
 from typing import NamedTuple
 
-from nmt.corpus.lexicon import Adjective, ArticleKind, Case, Lexicon, Noun, Preposition, Verb
+from nmt.corpus.grammar.lexicon import (
+    Adjective,
+    ArticleKind,
+    Case,
+    Lexicon,
+    Noun,
+    Preposition,
+    Verb,
+)
 
 CASES: tuple[Case, ...] = ("nominative", "accusative", "dative")
 
