@@ -22,6 +22,8 @@ data:
   train: {source: train.source, target: train.target}
   validation: {source: validation.source, target: validation.target}
   test: {source: test.source, target: test.target}
+  # so few strings there are that sets share some, and palindromes are to be learned too
+  cleaning: {deduplicate: false, held_out: false, identical: false}
 tokenizer: {vocab_size: 24, model_type: bpe, byte_fallback: false}
 model:
   embedding_size: 32
@@ -37,3 +39,15 @@ nmt info runs/digits
 nmt evaluate --model runs/digits
 [[ $(printf '1 2 3\n\n7 8\n' | nmt translate --model runs/digits) == $'3 2 1\n\n8 7' ]]
 nmt train digits.yaml training.seed=2 && exit 1 || [[ $? == 2 ]] # another recipe is refused
+
+# The demo, as a newcomer without a corpus runs it; nobody types anything.
+nmt demo --run-dir runs/demo < /dev/null | tee demo.txt
+grep -q 'artificial' demo.txt
+python - <<'PYTHON'
+import json
+from pathlib import Path
+
+scores = json.loads(Path("runs/demo/report/scores.json").read_text(encoding="utf-8"))
+bleu = next(score["value"] for score in scores if score["name"] == "BLEU")
+assert bleu >= 90, bleu
+PYTHON

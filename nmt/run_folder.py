@@ -9,10 +9,12 @@ source.model, target.model   SentencePiece      report/, README.md
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +36,10 @@ FORMAT_VERSION = "2"
 _RENAMED = {
     "1": {"decoder.bottom.": "decoder.lower.0.", "decoder.readout.": "decoder.readout.projection."}
 }
+
+_BYTES_OF_WEIGHT = 4
+# Tokenizers, log, metrics, curves and report are small beside the weights.
+_BYTES_OF_THE_REST = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,41 @@ class RunFolder:
         write_atomically(self.versions_file, json.dumps(versions, indent=2) + "\n")
         write_atomically(self.recipe_file, dump_recipe(recipe))
 
+    def take_back_start(self) -> None:
+        """Delete what `start` and its caller wrote, where the run did not come to begin."""
+        if not self.is_started:
+            for file in (
+                self.cleaning_file,
+                self.source_tokenizer_file,
+                self.target_tokenizer_file,
+                self.versions_file,
+            ):
+                file.unlink(missing_ok=True)
+
+    def check_space(self, *, num_weights: int, num_kept: int) -> None:
+        """See that the disk has room for all that training will write.
+
+        Args:
+            num_weights: Weights of the model.
+            num_kept: Validations whose weights are kept in `checkpoints/`.
+
+        Raises:
+            NMTError: It has not.
+        """
+        # The old and the new last checkpoint are there at once, each the weights and what Adam
+        # remembers of them twice; and one more of those kept; and at the end those to translate
+        # with.
+        copies = 2 * 3 + (num_kept + 1) + 1
+        needed = copies * num_weights * _BYTES_OF_WEIGHT + _BYTES_OF_THE_REST
+        files = (file for file in self.path.rglob("*") if file.is_file())
+        needed -= sum(file.stat().st_size for file in files)
+        free = shutil.disk_usage(self.path).free
+        if needed > free:
+            raise NMTError(
+                f"{self.path}: must have {_megabytes(needed)} free for weights and checkpoints, "
+                f"got {_megabytes(free)}; make room or choose another --run-dir"
+            )
+
     def versions(self) -> dict[str, Any]:
         """What wrote this folder and from which data; empty where that is not recorded."""
         found = _read_json(self.versions_file)
@@ -207,20 +248,43 @@ def load_run(path: str | Path, *, device: torch.device | str = "cpu") -> Trained
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file or none: to a file beside it, to the disk, then in its place."""
+    """Write a whole file or none, see `replacing`."""
     data = content.encode("utf-8") if isinstance(content, str) else content
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the name of a file to write beside another; put it in its place when it is whole.
+
+    Whatever goes wrong, the old file stays as it was and nothing is left of the new one.
+
+    Raises:
+        NMTError: It cannot be written: the disk is full, perhaps.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
+        yield temporary
+        with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise NMTError(f"{path}: cannot write: {error.strerror or error}") from error
+        raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> NMTError:
+    """Return the complaint that a file could not be written, and what to do about it."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "; make room and give the same command again" if is_full else ""
+    return NMTError(f"{path}: cannot write: {error.strerror or error}{advice}")
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"
 
 
 def _read_json(path: Path) -> Any:

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nmt.corpus import read_lines
+from nmt.corpus.files import decode_lines
 from nmt.errors import DataError
 
 # What other readers take for line ends, and what must stay inside a line here.
@@ -92,7 +93,6 @@ def test_as_many_lines_as_line_feeds(
         (b"\xef\xbb\xbfone\xfe", "line 1, byte 7: not valid UTF-8 (byte 0xfe)"),
         ("größer\n".encode("latin-1"), "line 1, byte 3: not valid UTF-8 (byte 0xf6)"),
         (b"one\ntwo\xe2\x82\n", "line 2, byte 4: not valid UTF-8 (byte 0xe2)"),
-        ("one".encode("utf-16"), "line 1, byte 1: not valid UTF-8 (byte 0xff)"),
     ],
 )
 def test_a_bad_byte_is_named_with_its_place(
@@ -100,6 +100,60 @@ def test_a_bad_byte_is_named_with_its_place(
 ) -> None:
     path = write(tmp_path / name, content)
     message = f"{path}: {complaint}; save the file as UTF-8"
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        read_lines(path)
+
+
+@pytest.mark.parametrize("name", ["text.en", "text.en.gz"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["a small dog\n", "größer\nschön, nicht wahr?\n", "пёс\n" * 9])
+def test_utf16_is_named(tmp_path: Path, name: str, encoding: str, text: str) -> None:
+    path = write(tmp_path / name, text.encode(encoding))
+    message = f"{path}: looks like UTF-16; save it as UTF-8"
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        read_lines(path)
+
+
+def test_utf16_from_a_stream_is_named() -> None:
+    lines = "a small dog\na dog\n".encode("utf-16-le").splitlines(keepends=True)
+    with pytest.raises(DataError, match=r"^stdin: looks like UTF-16; save it as UTF-8$"):
+        list(decode_lines(lines, name="stdin"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0" * 100 + b"\n",
+        b"a\0" * 7,
+        b"\xef\xbb\xbfx" + b"a\0" * 20,
+        b"a\0bc\n" * 20,
+        b"a\0\0\0" * 20,
+    ],
+)
+def test_some_nuls_are_no_utf16(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path / "text.en", content)
+    assert "\n".join(read_lines(path)) == content.decode("utf-8-sig").removesuffix("\n")
+
+
+def test_a_byte_order_mark_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="nmt")
+    read_lines(write(tmp_path / "plain.en", b"one\n\xef\xbb\xbftwo\n"))
+    assert caplog.messages == []
+    path = write(tmp_path / "marked.en", b"\xef\xbb\xbfone\n")
+    read_lines(path)
+    assert caplog.messages == [f"{path}: left out the byte order mark at its start"]
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3, 7])
+def test_lines_do_not_know_how_the_file_was_read(
+    block_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.corpus.files._BLOCK_SIZE", block_size)
+    content = "\ufeffgrößer\r\n\n東京\r\r\nend\r"
+    path = write(tmp_path / "text.en", content.encode())
+    assert read_lines(path) == ["größer", "", "東京\r", "end\r"]
+    write(path, content.encode() + b"\nab\xff\n")
+    message = f"{path}: line 5, byte 3: not valid UTF-8 (byte 0xff); save the file as UTF-8"
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         read_lines(path)
 

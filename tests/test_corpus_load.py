@@ -1,15 +1,13 @@
 import gzip
 import json
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import datasets
 import pytest
 
-from nmt.corpus import SentencePair, describe_set, load_pairs
+from nmt.corpus import SentencePair, describe_set, load_numbered_pairs, load_pairs
 from nmt.errors import DataError
-from nmt.recipe import CorpusSet, FileSet, HubSet, JsonlSet, TsvSet
+from nmt.recipe import BuiltinSet, CorpusSet, CsvSet, FileSet, HubSet, JsonlSet, TsvSet
 
 PAIRS = [
     SentencePair("a cat", "eine Katze"),
@@ -47,17 +45,6 @@ def write_jsonl(folder: Path) -> JsonlSet:
     return JsonlSet(jsonl=write_lines(folder / "text.jsonl", lines))
 
 
-def offer_on_hub(monkeypatch: pytest.MonkeyPatch, rows: Sequence[Mapping[str, object]]) -> HubSet:
-    """Stand in for the hub: its only data set holds these rows."""
-
-    def load_dataset(path: str, name: str | None, *, split: str) -> datasets.Dataset:
-        assert (path, name, split) == ("someone/captions", "en-de", "train")
-        return datasets.Dataset.from_list(list(rows))
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    return HubSet(hub="someone/captions", config="en-de", split="train", source="en", target="de")
-
-
 def assert_refused(corpus_set: CorpusSet, message: str) -> None:
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         load_pairs(corpus_set)
@@ -89,36 +76,14 @@ def test_the_keys_of_json_lines_can_be_named(tmp_path: Path) -> None:
     assert load_pairs(JsonlSet(jsonl=path, source="en", target="de")) == PAIRS[:1]
 
 
-def test_a_data_set_on_the_hub_has_a_pair_in_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [{"id": 7, "en": pair.source, "de": pair.target} for pair in PAIRS]
-    corpus_set = offer_on_hub(monkeypatch, rows)
-    assert load_pairs(corpus_set) == PAIRS
-    assert load_pairs(corpus_set, reverse=True) == SWAPPED
-
-
-def test_columns_inside_a_column_are_named_with_a_dot(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [{"translation": {"en": pair.source, "de": pair.target}} for pair in PAIRS]
-    corpus_set = offer_on_hub(monkeypatch, rows).model_copy(
-        update={"source": "translation.en", "target": "translation.de"}
+def test_the_built_in_set_is_drawn() -> None:
+    pairs, line_numbers = load_numbered_pairs(
+        BuiltinSet(builtin="grammar", split="train", sentences=7)
     )
-    assert load_pairs(corpus_set) == PAIRS
-
-
-def test_both_sides_may_come_from_one_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus_set = offer_on_hub(monkeypatch, [{"en": "a cat"}]).model_copy(update={"target": "en"})
-    assert load_pairs(corpus_set) == [SentencePair("a cat", "a cat")]
-
-
-def test_a_folder_takes_the_place_of_a_name_on_the_hub(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    (tmp_path / "captions").mkdir()
-    write_jsonl(tmp_path / "captions")
-    corpus_set = HubSet(
-        hub=str(tmp_path / "captions"), config=None, split="train", source="source", target="target"
-    )
-    assert load_pairs(corpus_set) == PAIRS
+    assert len(set(pairs)) == 7
+    assert list(line_numbers) == [1, 2, 3, 4, 5, 6, 7]
+    again = BuiltinSet(builtin="grammar", split="train", sentences=7, seed=2)
+    assert load_pairs(again) != pairs
 
 
 def test_unequal_files_are_an_error(tmp_path: Path) -> None:
@@ -130,76 +95,15 @@ def test_unequal_files_are_an_error(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "num_columns"), [("one", 1), ("", 1), ("one\teins\t", 3), ("1\tone\teins\tx", 4)]
-)
-def test_a_table_has_two_columns_exactly(tmp_path: Path, line: str, num_columns: int) -> None:
-    path = write_lines(tmp_path / "train.tsv", ["zero\tnull", line])
-    assert_refused(
-        TsvSet(tsv=path),
-        f"{path}: line 2 must have 2 columns separated by a tab, got {num_columns}",
-    )
-
-
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        ("", " must be a JSON object, got '' (Expecting value: line 1 column 1 (char 0))"),
-        ('["one"]', """ must be a JSON object, got '["one"]'"""),
-        ("7" * 50, f" must be a JSON object, got '{'7' * 40}…'"),
-        ('{"source": "one"}', ": no key 'target'; it has 'source'"),
-        ("{}", ": no key 'source'; it has nothing"),
-        ('{"source": "one", "target": null}', ": 'target' must be a string, got None"),
-        ('{"source": 7, "target": "eins"}', ": 'source' must be a string, got 7"),
-        (
-            r'{"source": "x\ud83d", "target": "x"}',
-            r": 'source' must be text, got half a character '\ud83d'",
-        ),
-    ],
-)
-def test_json_lines_hold_objects_with_two_strings(
-    tmp_path: Path, line: str, complaint: str
-) -> None:
-    path = write_lines(tmp_path / "train.jsonl", ['{"source": "zero", "target": "null"}', line])
-    assert_refused(JsonlSet(jsonl=path), f"{path}: line 2{complaint}")
-
-
-def test_a_column_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus_set = offer_on_hub(monkeypatch, [{"en": "one", "de": "eins"}])
-    assert_refused(
-        corpus_set.model_copy(update={"source": "fr"}),
-        "someone/captions en-de train: no column 'fr'; it has 'en', 'de'",
-    )
-
-
-def test_a_row_without_text_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[dict[str, str | None]] = [{"en": "one", "de": "eins"}, {"en": "two", "de": None}]
-    assert_refused(
-        offer_on_hub(monkeypatch, rows),
-        "someone/captions en-de train: row 2: 'de' must be a string, got None",
-    )
-
-
-def test_a_hub_out_of_reach_is_an_error_that_says_what_else_to_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def load_dataset(path: str, name: str | None, *, split: str) -> None:
-        raise ConnectionError(f"Couldn't reach {path!r}\non the Hub ({name}, {split})")
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    assert_refused(
-        HubSet(hub="someone/captions", config=None, split="train", source="en", target="de"),
-        "someone/captions train: cannot be loaded from the hub "
-        "(Couldn't reach 'someone/captions' on the Hub (None, train)); "
-        "check name, config and split, or use local files: {source: FILE, target: FILE}",
-    )
-
-
 def test_a_set_without_a_pair_is_an_error(tmp_path: Path) -> None:
     empty = write_lines(tmp_path / "empty", [])
     complaint = "must have at least one sentence pair, got none"
     assert_refused(FileSet(source=empty, target=empty), f"{empty} + {empty} {complaint}")
     assert_refused(TsvSet(tsv=empty), f"{empty} {complaint}")
+    assert_refused(TsvSet(tsv=empty, source="en"), f"{empty} {complaint}")
+    assert_refused(CsvSet(csv=empty), f"{empty} {complaint}")
+    header = write_lines(tmp_path / "header", ["en\tde"])
+    assert_refused(TsvSet(tsv=header, source="en", target="de"), f"{header} {complaint}")
     assert_refused(JsonlSet(jsonl=empty), f"{empty} {complaint}")
 
 
@@ -208,7 +112,16 @@ def test_a_set_without_a_pair_is_an_error(tmp_path: Path) -> None:
     [
         (FileSet(source="a.en", target="a.de"), "a.en + a.de"),
         (TsvSet(tsv="a.tsv"), "a.tsv"),
+        (CsvSet(csv="a.csv"), "a.csv"),
         (JsonlSet(jsonl="a.jsonl"), "a.jsonl"),
+        (
+            BuiltinSet(builtin="grammar", split="train", sentences=30000),
+            "built-in grammar, train, 30000 artificial sentences, seed 1",
+        ),
+        (
+            BuiltinSet(builtin="grammar", split="test", sentences=5, seed=2, distance=0),
+            "built-in grammar, test, 5 artificial sentences, seed 2, distance 0",
+        ),
         (HubSet(hub="a/b", config=None, split="test", source="en", target="de"), "a/b test"),
         (HubSet(hub="a/b", config="c", split="test", source="en", target="de"), "a/b c test"),
     ],

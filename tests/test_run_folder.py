@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
@@ -310,10 +311,36 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     write_atomically(tmp_path / "file", "old")
     with monkeypatch.context() as patched:
         patched.setattr(place, refuse)
-        with pytest.raises(NMTError, match=r"/file: cannot write: No space left on device$"):
+        message = r"/file: cannot write: No space left on device; make room and give the same "
+        with pytest.raises(NMTError, match=message):
             write_atomically(tmp_path / "file", "new")
     assert (tmp_path / "file").read_text(encoding="utf-8") == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_room_that_training_needs_is_seen_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(free: int) -> None:
+        usage = SimpleNamespace(total=10**9, used=0, free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    folder = RunFolder(tmp_path / "run")
+    folder.make()
+    # a last checkpoint of three times the weights, twice; 3 + 1 kept; those to translate with
+    needed = 4 * 1_000_000 * (6 + 4 + 1) + 5_000_000
+    leave(needed)
+    folder.check_space(num_weights=1_000_000, num_kept=3)
+    leave(needed - 1)
+    message = (
+        f"{folder.path}: must have 49.0 MB free for weights and checkpoints, got 49.0 MB; "
+        "make room or choose another --run-dir"
+    )
+    with pytest.raises(NMTError, match=f"^{re.escape(message)}$"):
+        folder.check_space(num_weights=1_000_000, num_kept=3)
+    # what an earlier start has written already needs no room
+    folder.last_checkpoint.write_bytes(b"x")
+    folder.check_space(num_weights=1_000_000, num_kept=3)
 
 
 @pytest.mark.parametrize(

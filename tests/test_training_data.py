@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import toy_recipe, write_lines, write_quick_corpus
+from toy import read_lines, toy_recipe, write_lines, write_quick_corpus
 
 from nmt.batching import Batch
 from nmt.corpus import CleaningReport, SentencePair
@@ -75,10 +75,84 @@ def test_only_the_training_set_is_cleaned(folder: Path) -> None:
     for name in ("train", "validation", "test"):
         write_lines(folder / f"{name}.en", lines)
         write_lines(folder / f"{name}.de", lines)
-    corpora = load_corpora(toy_recipe(folder, "data.cleaning.max_characters=10"))
+    cleaning = ("data.cleaning.max_characters=10", "data.cleaning.held_out=false")
+    corpora = load_corpora(toy_recipe(folder, *cleaning))
     assert [pair.source for pair in corpora.train] == ["1", "2"]
-    assert corpora.cleaning == CleaningReport(num_pairs=4, num_kept=2, blank=1, too_long=1)
+    assert corpora.cleaning == CleaningReport(
+        num_pairs=4,
+        num_kept=2,
+        blank=1,
+        too_long=1,
+        median_length_ratio=1.0,
+        first_lines={"blank": (3,), "too_long": (2,)},
+    )
     assert [pair.source for pair in corpora.validation] == lines
+
+
+def test_lines_are_numbered_as_in_the_file(folder: Path) -> None:
+    (folder / "train.csv").write_text(
+        'en,de\n1 2,2 1\n"3\n4",4 3\n,\n', encoding="utf-8", newline="\n"
+    )
+    recipe = toy_recipe(folder, f"data.train={{csv: '{folder}/train.csv', source: en, target: de}}")
+    corpora = load_corpora(recipe)
+    assert corpora.train == [SentencePair("1 2", "2 1"), SentencePair("3 4", "4 3")]
+    assert corpora.cleaning.first_lines == {"blank": (5,)}
+
+
+def leak(folder: Path, *, num_validation: int, num_test: int) -> None:
+    """Put the first pairs of the validation and the test set into the training set too."""
+    for side in ("en", "de"):
+        lines = read_lines(folder / f"train.{side}")
+        validation = read_lines(folder / f"validation.{side}")[:num_validation]
+        test = read_lines(folder / f"test.{side}")[:num_test]
+        write_lines(folder / f"train.{side}", [*test, *lines, *validation, *test])
+
+
+def test_pairs_held_out_are_not_trained_on(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = load_corpora(toy_recipe(folder)).train
+    assert caplog.messages == []
+    leak(folder, num_validation=1, num_test=2)
+    corpora = load_corpora(toy_recipe(folder))
+    assert corpora.train == whole
+    assert corpora.cleaning.held_out == 5
+    assert corpora.cleaning.first_lines == {"held_out": (1, 2, 27, 28, 29)}
+    assert caplog.messages == [
+        "warning: 1 of the 6 validation pairs also stand in the training set; "
+        "these are left out of training",
+        "warning: 2 of the 4 test pairs also stand in the training set; "
+        "these are left out of training",
+    ]
+
+
+def test_pairs_held_out_may_be_trained_on_but_not_in_silence(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leak(folder, num_validation=0, num_test=4)
+    recipe = toy_recipe(folder, "data.cleaning.held_out=false", "data.cleaning.deduplicate=false")
+    assert len(load_corpora(recipe).train) == 24 + 8
+    assert caplog.messages == [
+        "warning: 4 of the 4 test pairs also stand in the training set; they are trained on, "
+        "since data.cleaning.held_out is false, and scores on them say little of other text"
+    ]
+
+
+def test_swapped_sides_are_told_of_with_their_line(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = [f"a dog runs {number}" for number in range(40)]
+    targets = [f"ein Hund läuft {number}" for number in range(40)]
+    for name in ("validation", "test"):
+        write_lines(folder / f"{name}.en", sources)
+        write_lines(folder / f"{name}.de", targets)
+    rows = [f"{source}!\t{target}!" for source, target in zip(sources, targets, strict=True)]
+    rows += [f"{target}?\t{source}?" for source, target in zip(sources, targets, strict=True)]
+    write_lines(folder / "train.tsv", ["en\tde", *rows])
+    recipe = toy_recipe(folder, f"data.train={{tsv: '{folder}/train.tsv', source: en, target: de}}")
+    assert len(load_corpora(recipe).train) == 80
+    assert caplog.messages == [
+        "warning: 40 of 80 training pairs, from line 42 on, look as if source and target were "
+        "swapped, compared with the validation set; see that each side is of one language"
+    ]
 
 
 def test_equal_data_has_equal_fingerprints() -> None:

@@ -1,11 +1,14 @@
 """A whole run: what stops it before it begins, what it goes on from, and what it says."""
 
+import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -390,3 +393,111 @@ def test_pairs_too_long_are_told_of(folder: Path, capfd: pytest.CaptureFixture[s
     message = f"left out {long} pairs longer than training.max_length"
     assert message in capfd.readouterr().err.split("\n")
     assert message in run.log_file.read_text(encoding="utf-8")
+
+
+def fill_disk_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full when a file of this name is to take its place."""
+    true_replace = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return true_replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+
+
+def full(name: str) -> str:
+    return rf"run/.*{re.escape(name)}: cannot write: No space left on device; make room and give "
+
+
+@pytest.mark.parametrize(
+    "name", ["cleaning.json", "source.model", "target.model", "versions.json", "recipe.yaml"]
+)
+def test_a_disk_full_at_the_start_leaves_no_folder(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(folder)
+    fill_disk_at(name, monkeypatch)
+    with pytest.raises(NMTError, match=full(name)):
+        train(toy_recipe(folder, *QUICK), folder / "run")
+    assert not (folder / "run").exists()
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "metrics.jsonl",
+        "curves.png",
+        "epoch-001.safetensors",
+        "last.ckpt",
+        "model.safetensors",
+        "hypotheses.txt",
+        "report.md",
+        "scores.json",
+        "README.md",
+    ],
+)
+def test_a_disk_full_later_costs_nothing_but_time(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = toy_recipe(folder, *QUICK)
+    with monkeypatch.context() as patched:
+        fill_disk_at(name, patched)
+        with pytest.raises(NMTError, match=full(name)):
+            train(recipe, folder / "run")
+    assert not [file for file in contents(folder) if file.endswith(".part")]
+    before = contents(folder / "run")
+    run = train(recipe, folder / "run")
+    assert run.card_file.exists()
+    after = contents(run.path)
+    grown = {"log.txt", "metrics.jsonl", "curves.png", "checkpoints/last.ckpt"}
+    assert all(after[file] == before[file] for file in before.keys() - grown)
+
+
+def test_a_log_that_cannot_grow_is_an_error_in_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_open = Path.open
+
+    def refuse(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self.name == "log.txt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return true_open(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(NMTError, match=full("log.txt")):
+        train(toy_recipe(folder, *QUICK), folder / "run")
+
+
+def test_too_little_room_is_found_before_the_run_begins(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(total=10**9, used=10**9 - 1_500_000, free=1_500_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    message = (
+        r"run: must have 5\.1 MB free for weights and checkpoints, got 1\.5 MB; make room or "
+        r"choose another --run-dir$"
+    )
+    with pytest.raises(NMTError, match=message):
+        train(toy_recipe(folder, *QUICK), folder / "run")
+    assert not (folder / "run").exists()
+
+
+def test_what_was_said_before_the_run_began_is_in_its_log(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for side in ("en", "de"):
+        lines = [*read_lines(folder / f"train.{side}"), *read_lines(folder / f"test.{side}")]
+        write_lines(folder / f"train.{side}", lines)
+    run = train(toy_recipe(folder, *QUICK), folder / "run")
+    warning = (
+        "warning: 4 of the 4 test pairs also stand in the training set; "
+        "these are left out of training\n"
+    )
+    kept = "kept 24 of 28 sentence pairs (dropped: held_out 4 from line 25)\n"
+    for said in (capfd.readouterr().err, run.log_file.read_text(encoding="utf-8")):
+        assert said.count(warning) == 1
+        assert said.count("training the tokenizer\n") == 1
+        assert said.count(kept) == 1

@@ -13,6 +13,7 @@ from small_models import build
 from toy import toy_recipe
 
 from nmt.corpus import SentencePair
+from nmt.errors import NMTError
 from nmt.recipe import TrainingRecipe
 from nmt.run_folder import RunFolder, read_weights
 from nmt.training.module import TranslationModule
@@ -245,9 +246,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Pat
     run = Run(tmp_path)
     losses(run, 1.0)
     run.trainer.save_checkpoint = refuse
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(NMTError, match=r"last\.ckpt: cannot write: No space left on device; make"):
         losses(run, 1.0)
     assert run.folder.last_checkpoint.read_bytes() == b"checkpoint"
+    assert not list(run.folder.checkpoints.glob(".*"))
 
 
 def test_loggers_get_every_number(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 from typer.main import get_command
 
 from nmt import __version__
+from nmt.cli.demo import demo_command
 from nmt.cli.evaluate import evaluate_command
 from nmt.cli.info import info_command
 from nmt.cli.train import train_command
@@ -48,6 +49,7 @@ def _build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_nmt)
+    app.command("demo")(demo_command)
     app.command("train")(train_command)
     app.command("translate")(translate_command)
     app.command("evaluate")(evaluate_command)

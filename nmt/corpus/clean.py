@@ -193,7 +193,11 @@ def _median_length_ratio(pairs: Sequence[SentencePair]) -> float | None:
 def _check_number(report: CleaningReport, cleaning: CleaningRecipe) -> None:
     if report.num_kept >= cleaning.min_pairs:
         return
-    advice = "add pairs, or lower data.cleaning.min_pairs" if report.num_kept else "mend the data"
+    advice = (
+        "add pairs, or lower data.cleaning.min_pairs"
+        if report.num_kept
+        else "mend the data or loosen data.cleaning"
+    )
     raise DataError(
         f"training set must have at least {cleaning.min_pairs} sentence pairs left, {report}; "
         f"{advice}"

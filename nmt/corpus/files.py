@@ -9,7 +9,7 @@ all pairs that follow. So files are read as bytes and decoded here.
 import gzip
 import logging
 import zlib
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -19,7 +19,7 @@ from nmt.errors import DataError
 _log = logging.getLogger(__name__)
 
 _BLOCK_SIZE = 1 << 20
-# Bytes at the start of a file that show what it is written in, and the NULs that make it UTF-16.
+# Bytes at the start of a file that show what it is written in, and NULs that are no accident.
 _SAMPLE_SIZE = 1 << 12
 _MIN_NULS = 8
 
@@ -111,10 +111,14 @@ def _decode_block(block: bytes, name: str | Path, *, number: int) -> list[str]:
 
 
 def _refuse_utf16(block: bytes, name: str | Path) -> None:
-    """Complain of UTF-16: its own mark at the start, or a NUL in every other byte."""
+    """Complain of UTF-16: its own mark at the start, or NULs in every other byte and only there.
+
+    Text of any script has them there, for its spaces, digits and line ends at least.
+    """
+    if block.startswith(BOM_UTF8):
+        return
     sample = block[:_SAMPLE_SIZE]
     even, odd = sample[::2].count(0), sample[1::2].count(0)
-    many = max(_MIN_NULS, len(sample) // 4)
-    is_marked = block.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
-    if is_marked or (min(even, odd) == 0 and max(even, odd) >= many):
+    is_halved = min(even, odd) == 0 and max(even, odd) >= max(_MIN_NULS, len(sample) // 100)
+    if is_halved or block.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise DataError(f"{name}: looks like UTF-16; save it as UTF-8")

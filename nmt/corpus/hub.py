@@ -113,7 +113,7 @@ def _offline() -> Iterator[None]:
 
 
 def _load_saved(corpus_set: HubSet) -> "Dataset":
-    """Load what `save_to_disk` wrote: a set of splits, or one whose name is in its own files."""
+    """Load what `save_to_disk` wrote: a set of splits, or a single one."""
     import datasets
 
     try:
@@ -121,7 +121,9 @@ def _load_saved(corpus_set: HubSet) -> "Dataset":
     except Exception as error:  # whatever the reader of a damaged file raises
         reason = " ".join(str(error).split())
         raise DataError(f"{corpus_set.hub}: not a sound saved dataset ({reason})") from error
-    splits = saved if isinstance(saved, dict) else {str(saved.split): saved}
+    # a dataset that was made by hand has no name and goes by any
+    is_whole = isinstance(saved, dict)
+    splits = saved if is_whole else {str(saved.split or corpus_set.split): saved}
     if corpus_set.split not in splits:
         raise DataError(f"{corpus_set.hub}: no split {corpus_set.split!r}; it has {listed(splits)}")
     return splits[corpus_set.split]

@@ -50,10 +50,9 @@ def load_numbered_pairs(
         raise DataError(
             f"{describe_set(corpus_set)} must have at least one sentence pair, got none"
         )
-    sources, targets = (
-        _without_line_breaks(side, name=describe_set(corpus_set))
-        for side in (columns.sources, columns.targets)
-    )
+    name = describe_set(corpus_set)
+    sources = _without_line_breaks(columns.sources, name=name, side="sources")
+    targets = _without_line_breaks(columns.targets, name=name, side="targets")
     links = columns.links
     if reverse:
         sources, targets = targets, sources
@@ -137,10 +136,10 @@ def _draw(corpus_set: BuiltinSet) -> Columns:
     )
 
 
-def _without_line_breaks(texts: Sequence[str], *, name: str) -> Sequence[str]:
+def _without_line_breaks(texts: Sequence[str], *, name: str, side: str) -> Sequence[str]:
     """Put each text on one line; the same texts where they are already."""
     num_broken = sum("\n" in text for text in texts)
     if not num_broken:
         return texts
-    _log.info("%s: made a space of the line breaks inside %d sentences", name, num_broken)
+    _log.info("%s: made a space of the line breaks inside %d %s", name, num_broken, side)
     return [text.replace("\r\n", " ").replace("\n", " ") for text in texts]

@@ -58,19 +58,25 @@ def _parse_csv(
             number = reader.line_num + 1
             yield [column.replace(_CARRIAGE_RETURN, "\r") for column in row]
     except csv.Error as error:
-        opened = _opening_line(lines[number - 1 : reader.line_num])
+        opened = _opening_line(lines[number - 1 : reader.line_num], corpus_set.delimiter)
         raise DataError(
             f"{corpus_set.csv}: line {number + opened}: the quote opened here must be closed, and "
             f"a {corpus_set.delimiter!r} or the line's end must follow it ({error})"
         ) from error
 
 
-def _opening_line(lines: Iterable[str]) -> int:
-    """Return which of the lines of a broken row, from 0 on, opens the quote that stays open."""
+def _opening_line(lines: Iterable[str], delimiter: str) -> int:
+    """Return which of the lines of a broken row, from 0 on, opens the quote that is at fault."""
     opened, is_open = 0, False
     for number, line in enumerate(lines):
-        if line.count('"') % 2:
-            opened, is_open = (opened, False) if is_open else (number, True)
+        text = line.replace('""', "")  # quotes inside a quoted column, or an empty one
+        for place in (place for place, character in enumerate(text) if character == '"'):
+            before, behind = text[:place][-1:], text[place + 1 :][:1]
+            if is_open and behind not in ("", delimiter):
+                return opened
+            if is_open or before in ("", delimiter):
+                is_open = not is_open
+                opened = number if is_open else opened
     return opened
 
 

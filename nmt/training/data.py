@@ -94,8 +94,8 @@ def _warn_of_seen(
         outcome = (
             "these are left out of training"
             if is_dropped
-            else "they are trained on, since data.cleaning.held_out is false, and its scores say "
-            "little of other text"
+            else "they are trained on, since data.cleaning.held_out is false, and scores on them "
+            "say little of other text"
         )
         _log.warning(
             "warning: %d of the %d %s pairs also stand in the training set; %s",

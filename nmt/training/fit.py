@@ -17,6 +17,7 @@ from nmt.errors import CheckpointError, RecipeError
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.run_folder import RunFolder, average_weights, write_weights
+from nmt.training.checkpoints import DirectCheckpointIO
 from nmt.training.data import TranslationData
 from nmt.training.module import TranslationModule
 from nmt.training.progress import ProgressBar
@@ -122,6 +123,7 @@ def _trainer(recipe: Recipe, folder: RunFolder, callbacks: list[Callback]) -> Tr
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        plugins=[DirectCheckpointIO()],
         default_root_dir=folder.path,
     )
 

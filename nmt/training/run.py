@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import lightning
 import torch
@@ -17,9 +18,9 @@ from nmt import __version__
 from nmt.corpus import describe_set
 from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluation import check_metrics, evaluate, write_report
-from nmt.model import Seq2Seq
+from nmt.model import Seq2Seq, build_model
 from nmt.recipe import Recipe, differences
-from nmt.run_folder import RunFolder, write_atomically
+from nmt.run_folder import RunFolder, cannot_write, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
@@ -29,6 +30,7 @@ from nmt.translator import Translator, choose_device
 
 _log = logging.getLogger(__name__)
 
+_HandlerT = TypeVar("_HandlerT", bound=logging.Handler)
 
 # Where and how a run is computed, not what: a run may go on with other values of these.
 _FREE_TO_CHANGE = frozenset(
@@ -59,11 +61,16 @@ def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
             if is_finished(folder):
                 _log.info("%s is trained already; choose another --run-dir", folder.path)
                 return folder
-            corpora = load_corpora(recipe)
-            if folder.is_started:
-                _check_data(folder, corpora)
-            data = _prepare(recipe, folder, corpora)
-            with _logging_to(_file_handler(folder.log_file)):
+            # The log file is opened when the run begins: one that does not leaves no file behind.
+            earlier = _Collector()
+            with _logging_to(earlier):
+                corpora = load_corpora(recipe)
+                if folder.is_started:
+                    _check_data(folder, corpora)
+                data = _prepare(recipe, folder, corpora)
+            with _logging_to(_LogFile(folder.log_file)) as log_file:
+                for record in earlier.records:
+                    log_file.handle(record)
                 _train(recipe, folder, corpora, data)
     finally:
         folder.remove_if_empty()
@@ -130,6 +137,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> Translation
     tokenizers = folder.tokenizers if folder.is_started else train_tokenizers(corpora.train, recipe)
     data = TranslationData(corpora, tokenizers, recipe.training)
     count_steps(recipe.training, num_batches=data.num_batches)
+    _check_space(recipe, folder, tokenizers)
     if not folder.is_started:
         for path, tokenizer in _embedding_files(recipe, tokenizers):
             rows = torch.empty(tokenizer.vocab_size, recipe.model.embedding_size)
@@ -146,6 +154,23 @@ def _embedding_files(
     return [(path, one) for path, one in zip(files, tokenizers, strict=True) if path is not None]
 
 
+def _check_space(
+    recipe: Recipe, folder: RunFolder, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> None:
+    """See that the disk has room for a whole run."""
+    source, target = tokenizers
+    with torch.device("meta"):  # shapes without the weights in them
+        model = build_model(
+            recipe.model,
+            source_vocab_size=source.vocab_size,
+            target_vocab_size=target.vocab_size,
+            pad_id=target.pad_id,
+        )
+    folder.check_space(
+        num_weights=_num_weights(model), num_kept=recipe.training.average_checkpoints or 1
+    )
+
+
 def _start(
     recipe: Recipe, folder: RunFolder, corpora: Corpora, tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> None:
@@ -157,8 +182,12 @@ def _start(
         "seed": recipe.training.seed,
         "data": corpora.fingerprints(),
     }
-    write_atomically(folder.cleaning_file, corpora.cleaning.to_json())
-    folder.start(recipe, tokenizers, versions)
+    try:
+        write_atomically(folder.cleaning_file, corpora.cleaning.to_json())
+        folder.start(recipe, tokenizers, versions)
+    except BaseException:
+        folder.take_back_start()
+        raise
 
 
 def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: TranslationData) -> None:
@@ -236,14 +265,35 @@ class _StderrHandler(logging.Handler):
         sys.stderr.write(f"{self.format(record)}\n")
 
 
-def _file_handler(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    return handler
+class _Collector(logging.Handler):
+    """Keeps records for a file that cannot be written yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+class _LogFile(logging.Handler):
+    """Adds to a file, line by line; a full disk is an error like any other, and not a traceback."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            with self._path.open("a", encoding="utf-8", newline="\n") as stream:
+                stream.write(f"{self.format(record)}\n")
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
 
 
 @contextmanager
-def _logging_to(handler: logging.Handler) -> Iterator[None]:
+def _logging_to(handler: _HandlerT) -> Iterator[_HandlerT]:
     """Log to a handler too, and keep the trainer's advice to itself."""
     logger, trainer_logger = logging.getLogger("nmt"), logging.getLogger("lightning.pytorch")
     levels = logger.level, trainer_logger.level
@@ -251,7 +301,7 @@ def _logging_to(handler: logging.Handler) -> Iterator[None]:
     trainer_logger.setLevel(logging.WARNING)
     logger.addHandler(handler)
     try:
-        yield
+        yield handler
     finally:
         logger.setLevel(levels[0])
         trainer_logger.setLevel(levels[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from lightning import Callback, LightningModule, Trainer
 from nmt.corpus import SentencePair
 from nmt.evaluation import Score, compute_scores
 from nmt.recipe import Recipe
-from nmt.run_folder import RunFolder, write_atomically, write_weights
+from nmt.run_folder import RunFolder, replacing, write_atomically, write_weights
 from nmt.training.curves import draw_curves
 from nmt.training.module import TranslationModule
 
@@ -92,12 +91,8 @@ class Validation(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save everything that going on from here needs."""
-        path = self._folder.last_checkpoint
-        temporary = path.with_name(".last.ckpt.part")
-        trainer.save_checkpoint(temporary)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        with replacing(self._folder.last_checkpoint) as temporary:
+            trainer.save_checkpoint(temporary)
         self._drop_others()
 
     def state_dict(self) -> dict[str, Any]:
