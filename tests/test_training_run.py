@@ -275,7 +275,7 @@ def test_who_stops_a_run_is_told_how_to_go_on(
 def test_a_recipe_of_another_kind_is_refused_in_a_few_words(ground: Path) -> None:
     others = [f"decoding.{key}" for key in ("beam_size=1", "batch_size=9", "length_penalty=0.5")]
     others += [f"training.{key}" for key in ("seed=3", "max_epochs=9", "learning_rate=0.5")]
-    complaint = r"whole holds a run of another recipe \((?:[^;]+; ){4}and 2 more\); choose another --run-dir"
+    complaint = r"another recipe \((?:[^;]+; ){4}and 1 more\); choose another --run-dir"
     with pytest.raises(CheckpointError, match=complaint):
         train(toy_recipe(ground, *LASTING, *others), ground / "whole")
 

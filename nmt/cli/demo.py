@@ -65,9 +65,9 @@ def demo_command(
 def _show_scores(folder: "RunFolder") -> None:
     print()
     print(
-        "Scores (BLEU and chrF2: 100 is perfect; TER: 0 is) on artificial sentences that put nouns"
+        "Scores on artificial sentences that put nouns beside adjectives and verbs as no training"
     )
-    print("beside adjectives and verbs as no training sentence does:")
+    print("sentence does (100 is perfect, for TER 0):")
     for score in folder.scores():
         print(f"  {score['name']} = {score['value']:.2f}  {score['signature']}")
 

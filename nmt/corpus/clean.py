@@ -191,7 +191,7 @@ def _median_length_ratio(pairs: Sequence[SentencePair]) -> float | None:
 
 
 def _listed_keys(report: CleaningReport) -> str:
-    """Name the settings that decide about what was dropped, or the lines that none decides about."""
+    """Name the settings that dropped something, or what no setting keeps."""
     keys = {"too_long": "max_characters", "length_ratio": "max_length_ratio"}
     keys |= {"identical": "identical", "held_out": "held_out", "duplicate": "deduplicate"}
     named = [f"data.cleaning.{keys[reason]}" for reason in report.first_lines if reason in keys]
