@@ -491,7 +491,7 @@ SETTINGS: dict[str, st.SearchStrategy[object]] = {
     "data.test": st.fixed_dictionaries(
         {"hub": TEXT, "config": st.none() | TEXT, "split": TEXT, "source": TEXT, "target": TEXT}
     ),
-    "data.cleaning.max_length_ratio": st.none() | st.floats(min_value=1, max_value=1e300),
+    "data.cleaning.max_length_ratio": st.none() | st.floats(min_value=1.01, max_value=1e300),
     "tokenizer.user_defined_symbols": st.lists(TEXT, max_size=3).map(tuple),
     "model.dropout.word": PROBABILITY,
     "model.tied_embeddings": st.none() | st.sampled_from(["output", "all"]),
