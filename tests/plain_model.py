@@ -1,7 +1,8 @@
 """The papers' equations once more, one number at a time, for tests to compare with.
 
 Weights come by name, as a model saves them, in nested lists; nothing else is known of the model.
-Every decoder here is written from its paper alone.
+Every decoder here is written from its paper's equations, read as the recipe says, and shares no
+code with `nmt`.
 """
 
 import math

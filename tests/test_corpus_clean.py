@@ -221,11 +221,23 @@ def test_the_report_is_one_line_for_the_log() -> None:
 def test_a_training_set_of_which_nothing_stays_is_an_error_that_says_why() -> None:
     message = (
         "training set must have at least 100 sentence pairs left, kept 0 of 2 sentence pairs "
-        "(dropped: blank 1 from line 1, too_long 1 from line 2); mend the data or loosen "
-        "data.cleaning"
+        "(dropped: blank 1 from line 1, too_long 1 from line 2); add pairs, or lower "
+        "data.cleaning.min_pairs, or see data.cleaning.max_characters"
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         clean([SentencePair("", ""), SentencePair("x" * 1001, "y")], CleaningRecipe())
+
+
+@pytest.mark.parametrize(
+    ("pair", "advice"),
+    [
+        (SentencePair("same", "same"), "see data.cleaning.identical"),
+        (SentencePair("", "x"), "see the blank lines"),
+    ],
+)
+def test_what_dropped_the_pairs_is_named(pair: SentencePair, advice: str) -> None:
+    with pytest.raises(DataError, match=f"min_pairs, or {advice}$"):
+        clean([pair], CleaningRecipe())
 
 
 def test_too_few_pairs_are_an_error_that_names_the_key() -> None:

@@ -44,9 +44,12 @@ def test_a_sentence_is_translated_as_a_person_would(rule: str, source: str, targ
     assert len(translations) == len(pairs)
 
 
-@pytest.mark.parametrize("source", FORMS["nonsense"]["statement"])
-def test_words_that_do_not_go_together_stay_apart(source: str) -> None:
-    assert source not in {pair.source for pair in everything(lexicon_for(source, "statement"))}
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [(rule, source) for rule, sources in FORMS["nonsense"].items() for source in sources],
+)
+def test_words_that_do_not_go_together_stay_apart(rule: str, source: str) -> None:
+    assert source not in {pair.source for pair in everything(lexicon_for(source, rule))}
 
 
 def test_all_of_a_small_grammar_is_drawn_once_and_parted_into_splits() -> None:
@@ -170,7 +173,7 @@ def test_a_distance_is_the_number_of_phrases_in_between(distance: int) -> None:
     auxiliaries = {"has", "have", *(form.split()[0] for one in lexicon.modals for form in one.en)}
     num_inside = 0
     for pair in draw_pairs(split="train", count=200, seed=5, distance=distance):
-        source = re.sub(r"\b(turns?|turned|puts?) on\b", "wear", pair.source)
+        source = re.sub(r"\b(turns?|turned) on\b", "wear", pair.source)
         before, *phrases = re.split(rf"\b(?:{prepositions})\b", source)
         assert len(phrases) == distance
         # either the verb is still to come, or German closes its bracket behind the phrases

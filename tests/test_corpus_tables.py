@@ -142,7 +142,7 @@ def test_every_line_has_as_many_columns_as_the_first(
     tmp_path: Path, line: str, num_columns: int
 ) -> None:
     path = write(tmp_path / "a.tsv", f"zero\tnull\n{line}\n")
-    message = r"line 2 must have 2 columns parted by '\t', as the first line has, got"
+    message = "line 2 must have 2 columns parted by tabs, as the first line has, got"
     assert_refused(TsvSet(tsv=path), f"{path}: {message} {num_columns}")
     table = write(tmp_path / "a.csv", "zero;null\n" + line.replace("\t", ";") + "\n")
     message = "line 2 must have 2 columns parted by ';', as the first line has, got"

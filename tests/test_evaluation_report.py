@@ -154,7 +154,10 @@ def test_a_file_that_cannot_be_finished_leaves_the_earlier_one(
         raise OSError(28, "No space left on device", file_descriptor)
 
     monkeypatch.setattr(os, "fsync", fill_the_disk)
-    with pytest.raises(NMTError, match=r"hypotheses\.txt: cannot write: No space left on device$"):
+    complaint = (
+        r"hypotheses\.txt: cannot write: No space left on device; make room and give the same"
+    )
+    with pytest.raises(NMTError, match=complaint):
         write_report(tmp_path, EVALUATION)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

@@ -430,7 +430,7 @@ ONE_WAY = "encoder: {num_layers: 2, hidden_size: 512, directions: forward}"
         ),
         (
             "encoder: {hidden_size: 3}, attention: {num_heads: 4}",
-            "attention.num_heads must divide encoder states (6), got 4",
+            "attention.num_heads must divide the width of the encoder states (6), got 4",
         ),
         (
             "attention: {kind: additive, size: 9, num_heads: 2}",
@@ -695,7 +695,7 @@ SETTINGS: dict[str, st.SearchStrategy[object]] = {
     "data.test": st.fixed_dictionaries(
         {"hub": TEXT, "config": st.none() | TEXT, "split": TEXT, "source": TEXT, "target": TEXT}
     ),
-    "data.cleaning.max_length_ratio": st.none() | st.floats(min_value=1, max_value=1e300),
+    "data.cleaning.max_length_ratio": st.none() | st.floats(min_value=1.01, max_value=1e300),
     "tokenizer.user_defined_symbols": st.lists(TEXT, max_size=3).map(tuple),
     "model.dropout.word": PROBABILITY,
     "model.tied_embeddings": st.none() | st.sampled_from(["output", "all"]),

@@ -202,7 +202,7 @@ def test_a_finished_run_says_so_and_stays_as_it_is(
     assert contents(whole) == before
     assert capfd.readouterr() == (
         "",
-        f"{whole} is trained already; choose another --run-dir\n",
+        f"{whole} is trained already: nothing to do\n",
     )
 
 
@@ -250,6 +250,35 @@ def test_a_missing_checkpoint_is_no_secret(folder: Path, capfd: pytest.CaptureFi
         file.unlink()
     train(recipe, run.path)
     assert f"{run.last_checkpoint} is missing: starting anew\n" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("epoch", "outcome"),
+    [(1, "starts from the beginning"), (2, "goes on from the last whole epoch")],
+)
+def test_who_stops_a_run_is_told_how_to_go_on(
+    epoch: int,
+    outcome: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def stop(validation: Validation, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.current_epoch + 1 == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Validation, "on_validation_end", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(toy_recipe(folder, *QUICK, "training.max_epochs=2"), folder / "run")
+    assert capfd.readouterr().err.endswith(f"stopped; the same command {outcome}\n")
+
+
+def test_a_recipe_of_another_kind_is_refused_in_a_few_words(ground: Path) -> None:
+    others = [f"decoding.{key}" for key in ("beam_size=1", "batch_size=9", "length_penalty=0.5")]
+    others += [f"training.{key}" for key in ("seed=3", "max_epochs=9", "learning_rate=0.5")]
+    complaint = r"another recipe \((?:[^;]+; ){4}and 1 more\); choose another --run-dir"
+    with pytest.raises(CheckpointError, match=complaint):
+        train(toy_recipe(ground, *LASTING, *others), ground / "whole")
 
 
 def test_another_recipe_is_refused_with_what_differs(ground: Path) -> None:

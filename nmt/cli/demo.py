@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _NUM_SHOWN = 5
 _NUM_WORDS = 12
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_WORD = re.compile(r"\w+(?:'\w+)?")
+_FIRST_WORDS_OF_QUESTIONS = frozenset(
+    ("am", "are", "can", "do", "does", "has", "have", "is", "may", "must", "should", "was", "were")
+)
 _NEXT = """\
 Next, a translator of your own. Put sentences and their translations into two files, line n of one
 being the translation of line n of the other, keep some hundred lines apart for validation and for
@@ -61,8 +64,10 @@ def demo_command(
 
 def _show_scores(folder: "RunFolder") -> None:
     print()
-    print("Scores on artificial sentences that pair nouns with adjectives and verbs as no training")
-    print("sentence does:")
+    print(
+        "Scores on artificial sentences that put nouns beside adjectives and verbs as no training"
+    )
+    print("sentence does (100 is perfect, for TER 0):")
     for score in folder.scores():
         print(f"  {score['name']} = {score['value']:.2f}  {score['signature']}")
 
@@ -91,7 +96,7 @@ def _translate_typed(translator: "Translator") -> None:
 
     words = known_words()
     print()
-    print("Type an English sentence (an empty line ends). Some words that it knows:")
+    print("Type one English sentence at a time; an empty line ends. Some words that it knows:")
     print(f"  {_listed(random.Random(1).sample(words, _NUM_WORDS))}")
     while True:
         print("> ", end="", file=sys.stderr, flush=True)
@@ -127,9 +132,12 @@ def unknown_words_notice(line: str, words: Sequence[str]) -> str:
 
 
 def as_sentence(line: str) -> str:
-    """Return a line with the capital and the full stop that all of the demo's sentences have."""
+    """Return a line with the capital and the end that all of the demo's sentences have."""
     sentence = line[:1].upper() + line[1:]
-    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
+    if sentence.endswith((".", "?", "!")):
+        return sentence
+    is_question = line.split()[0].lower() in _FIRST_WORDS_OF_QUESTIONS
+    return f"{sentence}?" if is_question else f"{sentence}."
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -190,14 +190,20 @@ def _median_length_ratio(pairs: Sequence[SentencePair]) -> float | None:
     return median(ratios) if ratios else None
 
 
+def _listed_keys(report: CleaningReport) -> str:
+    """Name the settings that dropped something, or what no setting keeps."""
+    keys = {"too_long": "max_characters", "length_ratio": "max_length_ratio"}
+    keys |= {"identical": "identical", "held_out": "held_out", "duplicate": "deduplicate"}
+    named = [f"data.cleaning.{keys[reason]}" for reason in report.first_lines if reason in keys]
+    return " and ".join(named) if named else "the blank lines"
+
+
 def _check_number(report: CleaningReport, cleaning: CleaningRecipe) -> None:
     if report.num_kept >= cleaning.min_pairs:
         return
-    advice = (
-        "add pairs, or lower data.cleaning.min_pairs"
-        if report.num_kept
-        else "mend the data or loosen data.cleaning"
-    )
+    advice = "add pairs, or lower data.cleaning.min_pairs"
+    if report.first_lines:
+        advice = f"{advice}, or see {_listed_keys(report)}"
     raise DataError(
         f"training set must have at least {cleaning.min_pairs} sentence pairs left, {report}; "
         f"{advice}"

@@ -73,10 +73,11 @@ def _load(corpus_set: HubSet) -> "Dataset":
         reason = " ".join(str(error).split())
         if obstacle:
             reason = f"{obstacle}, and it is not in the cache of earlier downloads"
+        advice = "try again with a network" if obstacle else "check name, config and split"
         place = "from this folder" if is_local else "from the hub"
         raise DataError(
             f"{describe_hub(corpus_set)}: cannot be loaded {place} ({reason}); "
-            "check name, config and split, or use local files: {source: FILE, target: FILE}"
+            f"{advice}, or use local files: {{source: FILE, target: FILE}}"
         ) from error
 
 

@@ -14,6 +14,8 @@ from nmt.corpus.wording import listed
 from nmt.errors import DataError
 from nmt.recipe import CsvSet, TsvSet
 
+# What complaints call a delimiter that cannot be seen.
+_NAMES = {"\t": "tabs"}
 # The csv module ends a row at a lone CR too. This stands for one while a row is taken apart: half a
 # character, which no text read from a file can hold.
 _CARRIAGE_RETURN = "\udc0d"
@@ -99,7 +101,7 @@ def _pick(
         if len(row) != num_columns:
             raise DataError(
                 f"{name}: line {number} must have {num_columns} columns parted by "
-                f"{delimiter!r}, as the first line has, got {len(row)}"
+                f"{_NAMES.get(delimiter, repr(delimiter))}, as the first line has, got {len(row)}"
             )
     body = rows[1:] if has_header else rows
     return Columns(

@@ -16,7 +16,7 @@ AttentionKind = Literal["dot", "scaled_dot", "general", "additive"]
 class Attention(nn.Module):
     """Attention of any number of queries over the encoder states.
 
-    The energies of query q and encoder state s are, with Luong et al. 2015, eq. 8,
+    The energies of query q and encoder state s are, with Luong et al. 2015, section 3.1,
 
         dot         q . s
         general     q . W s
@@ -36,11 +36,11 @@ class Attention(nn.Module):
 
     * Heads (Vaswani et al. 2017, section 3.2.2): keys and queries are cut into equal parts, each
       with a softmax of its own; each head's weighted sum is projected to its part of the context.
-    * A window (Luong et al. 2015, section 3.1, local-p): with S the sentence's length and N the
+    * A window (Luong et al. 2015, section 3.2, local-p): with S the sentence's length and N the
       window, p = S sigmoid(v' . tanh(W' q)); positions further from p than N get no attention and
       the others' is multiplied by exp(-(s - p)^2 / (2 (N/2)^2)) (eqs. 9 and 10). The sum may then
       be less than one.
-    * Coverage (Tu et al. 2016, eqs. 6 and 9, without fertility): u C joins the sum in tanh, where C
+    * Coverage (Tu et al. 2016, the linguistic kind without fertility): u C joins the sum in tanh, where C
       is the attention that the position has had at all steps before.
     """
 

@@ -79,7 +79,8 @@ class Decoder(nn.Module):
             residual_from: The lowest layer, counted from one and above the first, to whose output
                 what it reads from the layer below is added; None is no layer.
             dropout: Applied to the output of every layer and to the context.
-            readout_dropout: Applied to what the readout gives.
+            readout_dropout: Applied to what the readout gives; where that passes the top layer's
+                output on as it is, to this output in place of `dropout`.
             weight_drop: See `recurrent_layer`.
         """
         super().__init__()
@@ -135,31 +136,40 @@ class Decoder(nn.Module):
         if self.feedback == "attentional":
             found, carried = _over_time(self._whole_step, embedded, carried, encoder_output, drawn)
             return found.output, carried.pack(), found.attention
-        below = _over_time if self.feedback == "context" else _at_once
-        found, carried = below(self._below, embedded, carried, encoder_output, drawn)
-        readout, carried = self._above(found, embedded, carried, drawn)
+        part = self._lower_and_attend
+        if self.feedback == "context":
+            found, carried = _over_time(part, embedded, carried, encoder_output, drawn)
+        else:
+            found, carried = part(embedded, carried, encoder_output, drawn)
+        readout, carried = self._upper_and_readout(found, embedded, carried, drawn)
         return readout, carried.pack(), found.attention
 
     def _whole_step(
         self, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
     ) -> tuple[_Found, _Carried]:
         """Go from a token to its attentional state, which the next step reads."""
-        found, carried = self._below(embedded, carried, source, drawn)
-        attentional, carried = self._above(found, embedded, carried, drawn)
+        found, carried = self._lower_and_attend(embedded, carried, source, drawn)
+        attentional, carried = self._upper_and_readout(found, embedded, carried, drawn)
         carried = carried._replace(feedback=attentional.squeeze(1))
         return found._replace(output=attentional), carried
 
-    def _below(
+    def _lower_and_attend(
         self, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
     ) -> tuple[_Found, _Carried]:
         """Run the lower layers and the attention; one step where the context is fed back."""
-        if self.query == "previous" and self.attention is not None:
-            (hidden, _), *_ = carried.layers
-            found, carried = self._attend(hidden.transpose(0, 1), carried, source, drawn)
+        if self.attention is None:
             output, carried = self._run_lower(embedded, carried, drawn)
-            return found._replace(output=output), carried
-        output, carried = self._run_lower(embedded, carried, drawn)
-        return self._attend(output, carried, source, drawn)
+            nowhere = output.new_zeros(*output.shape[:2], source.mask.size(1))  # (B, T, S)
+            return _Found(output, None, nowhere), carried
+        if self.query == "previous":
+            (hidden, _), *_ = carried.layers
+            before = hidden.transpose(0, 1)  # (B, 1, H)
+            context, attention, carried = self._attend(before, carried, source, drawn)
+            output, carried = self._run_lower(embedded, carried, drawn)
+        else:
+            output, carried = self._run_lower(embedded, carried, drawn)
+            context, attention, carried = self._attend(output, carried, source, drawn)
+        return _Found(output, context, attention), carried
 
     def _run_lower(
         self, embedded: Tensor, carried: _Carried, drawn: _Drawn
@@ -175,25 +185,24 @@ class Decoder(nn.Module):
 
     def _attend(
         self, query: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
-    ) -> tuple[_Found, _Carried]:
-        """Ask the attention; `query`: (B, T, H)."""
-        if self.attention is None:
-            nowhere = query.new_zeros(*query.shape[:2], source.mask.size(1))  # (B, T, S)
-            return _Found(query, None, nowhere), carried
+    ) -> tuple[Tensor, Tensor, _Carried]:
+        """Return context, (B, T, D), and attention, (B, T, S); `query`: (B, T, H)."""
+        assert self.attention is not None
         context, attention, coverage = self.attention(query, source, carried.coverage)
         context = thin(context, drawn.context)
         carried = carried._replace(coverage=coverage)
-        if self.feedback == "context":
+        if self.feedback == "context":  # here T is 1
             carried = carried._replace(feedback=context.squeeze(1))
-        return _Found(query, context, attention), carried
+        return context, attention, carried
 
-    def _above(
+    def _upper_and_readout(
         self, found: _Found, embedded: Tensor, carried: _Carried, drawn: _Drawn
     ) -> tuple[Tensor, _Carried]:
         """Run the layers above the attention and the readout, (B, T, readout size)."""
         hidden = found.output
         for number, layer in enumerate(self.upper, start=len(self.lower) + 1):
-            inputs = torch.cat((hidden, found.context), dim=-1)  # type: ignore[arg-type]
+            assert found.context is not None  # without attention every layer is below
+            inputs = torch.cat((hidden, found.context), dim=-1)
             output, carried = self._run(number, layer, inputs, carried, drawn)
             hidden = output + hidden if number >= self.residual_from else output
         return thin(self.readout(hidden, found.context, embedded), drawn.readout), carried
@@ -210,11 +219,16 @@ class Decoder(nn.Module):
     def _draw(self, embedded: Tensor) -> _Drawn:
         """Draw all that chance decides in one pass over a target."""
         layers = [*self.lower, *self.upper]
+        masks = [self.dropout.draw(embedded, layer.hidden_size) for layer in layers]
+        readout = self.readout_dropout.draw(embedded, self.readout.size)
+        if self.readout.passes_hidden_on:  # nothing is thinned twice
+            masks[-1] = self.readout_dropout.draw(embedded, layers[-1].hidden_size)
+            readout = None
         context_size = 0 if self.attention is None else self.attention.state_size
         return _Drawn(
-            layers=tuple(self.dropout.draw(embedded, layer.hidden_size) for layer in layers),
+            layers=tuple(masks),
             context=self.dropout.draw(embedded, context_size),
-            readout=self.readout_dropout.draw(embedded, self.readout.size),
+            readout=readout,
             weights=tuple(layer.draw() for layer in layers),
         )
 
@@ -270,13 +284,6 @@ def _at(mask: Tensor | None, step: int) -> Tensor | None:
 
 
 _Part = Callable[[Tensor, _Carried, EncoderOutput, _Drawn], tuple[_Found, _Carried]]
-
-
-def _at_once(
-    part: _Part, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
-) -> tuple[_Found, _Carried]:
-    """Run a part of the decoder over all steps in one call."""
-    return part(embedded, carried, source, drawn)
 
 
 def _over_time(

@@ -42,6 +42,7 @@ class Readout(nn.Module):
         """
         super().__init__()
         self.kind = kind
+        self.passes_hidden_on = kind in ("direct", "hidden")
         width = hidden_size + context_size
         if kind == "attentional":
             self.projection = nn.Linear(width, size)

@@ -254,16 +254,14 @@ class LayerNormLSTM(nn.Module):
         around: Tensor,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Read one way; `state`: hidden and cell, (B, H)."""
-        batch_size, length, _ = inputs.shape
-        size = (batch_size, 4, self.hidden_size)
+        size = (inputs.size(0), 4, self.hidden_size)
         into = inputs @ self.weight_ih[direction].T  # (B, T, 4H)
+        gain, bias, around = self.gain[direction], self.bias[direction], around.T
         hidden, cell = state
         outputs = []
-        for step in range(length):
-            summed = (into[:, step] + hidden @ around.T).view(size)
-            normal = layer_norm(summed, (self.hidden_size,))
-            gates = normal * self.gain[direction] + self.bias[direction]  # (B, 4, H)
-            enter, forget, new, leave = gates.unbind(1)
+        for step, entering in enumerate(into.unbind(1)):
+            normal = layer_norm((entering + hidden @ around).view(size), (self.hidden_size,))
+            enter, forget, new, leave = (normal * gain + bias).unbind(1)  # (B, H) each
             next_cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(new)
             next_hidden = torch.sigmoid(leave) * torch.tanh(next_cell)
             outputs.append(next_hidden)

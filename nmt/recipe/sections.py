@@ -139,7 +139,8 @@ class DropoutRecipe(Section):
     Attributes:
         embedding: On embeddings.
         layers: Between recurrent layers and on the context.
-        readout: On what the output layer reads.
+        readout: On what the output layer reads; for the readouts `direct` and `hidden` on the top
+            layer's output, in place of `layers`.
         word: Whole source and target input tokens replaced by zero vectors.
         recurrent: Weights between the hidden states of two steps, the same ones for all steps of a
             batch (weight drop, Merity et al. 2018).
@@ -239,7 +240,7 @@ class ModelRecipe(Section):
                 "attention and decoder.feedback is null; use 'attentional' or feed it back"
             )
         key_size = "attention.size" if attention.size else "decoder.hidden_size"
-        widths = {key_size: attention.size or hidden, "encoder states": states}
+        widths = {key_size: attention.size or hidden, "the width of the encoder states": states}
         for name, width in widths.items():
             if width % attention.num_heads:
                 yield f"attention.num_heads must divide {name} ({width}), got {attention.num_heads}"

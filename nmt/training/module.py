@@ -140,14 +140,18 @@ class TranslationModule(LightningModule):
 
     def _inputs(self, batch: Batch) -> Tensor:
         """Return what the decoder reads: reference tokens, in part the model's own, (B, T)."""
-        if self.recipe.scheduled_sampling == 0:
+        probability = self.recipe.scheduled_sampling * self.global_step / self.total_steps
+        if probability == 0:
             return batch.target_input_ids
-        return self.model.mix_inputs(
+        self.model.eval()  # it chooses as it would when translating
+        mixed = self.model.mix_inputs(
             batch.source_ids,
             batch.source_lengths,
             batch.target_input_ids,
-            probability=self.recipe.scheduled_sampling * self.global_step / self.total_steps,
+            probability=probability,
         )
+        self.model.train()
+        return mixed
 
     def _run(self, batch: Batch, target_input_ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits at real target tokens, (N, V), and the attention, (B, T, S)."""

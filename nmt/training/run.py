@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 _HandlerT = TypeVar("_HandlerT", bound=logging.Handler)
 
+# Settings named where a run folder is of another recipe.
+_MOST_CHANGES_SHOWN = 4
 # Where and how a run is computed, not what: a run may go on with other values of these.
 _FREE_TO_CHANGE = frozenset(
     f"training.{key}" for key in ("device", "num_workers", "tensorboard", "threads")
@@ -59,7 +61,7 @@ def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
     try:
         with _logging_to(_StderrHandler()):
             if is_finished(folder):
-                _log.info("%s is trained already; choose another --run-dir", folder.path)
+                _log.info("%s is trained already: nothing to do", folder.path)
                 return folder
             # The log file is opened when the run begins: one that does not leaves no file behind.
             earlier = _Collector()
@@ -71,10 +73,23 @@ def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
             with _logging_to(_LogFile(folder.log_file)) as log_file:
                 for record in earlier.records:
                     log_file.handle(record)
-                _train(recipe, folder, corpora, data)
+                with _saying_how_to_go_on(folder):
+                    _train(recipe, folder, corpora, data)
     finally:
         folder.remove_if_empty()
     return folder
+
+
+@contextmanager
+def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    """Tell who stops a run what the same command would do."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        is_begun = folder.last_checkpoint.exists()
+        outcome = "goes on from the last whole epoch" if is_begun else "starts from the beginning"
+        _log.info("stopped; the same command %s", outcome)
+        raise
 
 
 def is_finished(folder: RunFolder) -> bool:
@@ -105,8 +120,11 @@ def _check(recipe: Recipe, folder: RunFolder) -> None:
             if change.partition(":")[0] not in _FREE_TO_CHANGE
         ]
         if changes:
+            shown = changes[:_MOST_CHANGES_SHOWN]
+            if len(changes) > len(shown):
+                shown.append(f"and {len(changes) - len(shown)} more")
             raise CheckpointError(
-                f"{folder.path} holds a run of another recipe ({'; '.join(changes)}); "
+                f"{folder.path} holds a run of another recipe ({'; '.join(shown)}); "
                 "choose another --run-dir, or delete it"
             )
     elif folder.holds_other_files():

@@ -145,12 +145,11 @@ class Clauses:
         for (negation, share), (subject, thing, noun_share), (words, words_share) in options:
             around = () if words == "nothing" else tuple(words.split())
             has_places = "place" in around or "beside" in around
-            shape = _object_shape(frame, thing, _article(negation, around))
+            shape = _object_shape(frame, thing, _article(frame, negation, around))
             if shape is None:
                 continue
-            for places, places_share in (
-                self._lexicon.place_shapes if has_places else {"": 1.0}
-            ).items():
+            place_shapes = self._place_shapes(negation) if has_places else {"": 1.0}
+            for places, places_share in place_shapes.items():
                 design = Design(frame, group, tense, negation, subject, shape, around, places)
                 if _is_sound(design):
                     product_share = share * noun_share * words_share * places_share
@@ -158,6 +157,17 @@ class Clauses:
         total = sum(found.values())
         for design, share in found.items():
             yield design, share / total
+
+    def _place_shapes(self, negation: str) -> dict[str, float]:
+        """Return the shapes of phrases of place, with their shares.
+
+        In a negated clause they are definite: "not in a house" may be "nicht in einem Haus", but
+        "in keinem Haus" too.
+        """
+        shapes = self._lexicon.place_shapes
+        if negation == "positive":
+            return shapes
+        return {shape.replace("plain", "definite"): share for shape, share in shapes.items()}
 
     def _group_verbs(self, frame: str) -> tuple[tuple[Verb | None, ...], ...]:
         """Return the verbs of a frame, those together that go with about as many nouns."""
@@ -315,20 +325,25 @@ class Clauses:
         return tuple(noun for noun in nouns if (noun, verb.en) in self._phrases.held_out_verbs)
 
 
-def _article(negation: str, around: Names) -> str:
-    """Return the shape that objects must have, "" being any.
+def _article(frame: str, negation: str, around: Names) -> str:
+    """Return the shape that objects, or the phrase of a verb, must have, "" being any.
 
-    After indefinite ones there would be no "nicht", and adverbs of manner would stand elsewhere.
+    Before indefinite ones "kein" could stand instead of "nicht", and adverbs of manner would stand
+    before indefinite objects.
     """
     if negation == "none":
         return "none"
-    return "definite" if negation == "not" or "manner" in around else ""
+    is_before_manner = "manner" in around and frame != "phrase"
+    return "definite" if negation == "not" or is_before_manner else ""
 
 
 def _object_shape(frame: str, shape: str, article: str) -> str | None:
     """Return the shape of an object, "" where a frame has none, None where it cannot be."""
     if "object" not in FRAMES[frame]:
-        return None if article == "none" else shape if frame == "phrase" else ""
+        if article == "none":
+            return None
+        if frame != "phrase":
+            return ""
     first, space, adjective = shape.partition(" ")
     if not article:
         return shape
@@ -346,4 +361,8 @@ def _is_sound(design: Design) -> bool:
         return False
     if "manner" in around and design.frame == "be":
         return False
-    return not ("place" in around and design.frame in ("phrase", "be"))
+    if "place" not in around:
+        return True
+    # A place behind an object could be its own; "nicht" would stand before it or behind it.
+    is_unclear = design.negation == "not" and "object" in FRAMES[design.frame]
+    return not is_unclear and design.frame not in ("phrase", "be")

@@ -61,7 +61,7 @@ class Pattern:
 def _spell(places: Sequence[Place], picked: Sequence[Entry]) -> str:
     words = " ".join(filter(None, [picked[number][form] for number, form in places]))
     words = words.replace(" ,", ",")
-    return f"{words[0].upper()}{words[1:-2]}{words[-1]}"  # the full stop joins the last word
+    return f"{words[0].upper()}{words[1:-2]}{words[-1]}"  # "." or "?" joins the last word
 
 
 def make_pattern(lexicon: Lexicon, rule: SentenceRule, parts: Sequence[Part]) -> Pattern:

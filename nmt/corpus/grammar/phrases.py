@@ -237,7 +237,7 @@ def held_out_adjectives(lexicon: Lexicon) -> Pairs:
         (noun, adjective.en)
         for start, (noun, adjectives) in enumerate(adjectives_by_noun(lexicon).items())
         for place, adjective in enumerate(adjectives)
-        if (place + 3 * start) % HELD_OUT_SHARE == 0
+        if _is_held_out(start, place)
     )
 
 
@@ -255,8 +255,13 @@ def held_out_verbs(lexicon: Lexicon) -> Pairs:
         (noun.en, verb)
         for start, (verb, names) in enumerate(roles.items())
         for place, noun in enumerate(lexicon.nouns_of(names))
-        if (place + 3 * start) % HELD_OUT_SHARE == 0
+        if _is_held_out(start, place)
     )
+
+
+def _is_held_out(row: int, place: int) -> bool:
+    """Whether a place is one of the row's eighth; rows beside each other have others."""
+    return (place + 3 * row) % HELD_OUT_SHARE == 0
 
 
 def modal_entry(modal: Modal) -> tuple[tuple[str, ...], ...]:
