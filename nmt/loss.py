@@ -43,8 +43,8 @@ def alignment_loss(attention: Tensor, alignment: Tensor) -> Tensor:
     """Return how far the attention is from given alignments, summed over target tokens, a scalar.
 
     The loss of a target token is the cross-entropy of its attention against its links, which share
-    a probability of one (Chen et al. 2016); a token without a link takes no part. Where the attention is zero, as outside a
-    window, a link costs a constant and teaches nothing.
+    a probability of one (Chen et al. 2016); a token without a link takes no part. Where the
+    attention is zero, as outside a window, a link costs a constant and teaches nothing.
 
     Args:
         attention: Of every target step, (B, T, S).

@@ -263,15 +263,22 @@ def zeros(values: Tensor) -> float:
 
 
 def run_many(
-    query: str, feedback: str | None, **dropout: float
+    query: str, feedback: str | None, *, kind: str = "attentional", **dropout: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Readouts of many equal rows, and what the parts have read to make them, step by step."""
     none = {"embedding": 0.0, "layers": 0.0, "readout": 0.0}
     model = build(
         {
             "attention": {"query": query},
-            "decoder": {"num_layers": 3, "hidden_size": 4, "feedback": feedback},
+            "decoder": {
+                "num_layers": 3,
+                "hidden_size": 4,
+                "feedback": feedback,
+                "readout": kind,
+                "residual_from": 3 if kind == "attentional" else None,
+            },
             "dropout": {**none, **dropout},
+            "tied_embeddings": None,
         }
     )
     source, state = encode(model)
@@ -348,6 +355,18 @@ def test_readout_dropout_thins_the_readout_alone(query: str, feedback: str | Non
     readouts, read = run_many(query, feedback, readout=0.4)
     assert zeros(readouts) == pytest.approx(0.4, abs=0.03)
     assert {name: zeros(values) for name, values in read.items()} == dict.fromkeys(read, 0)
+
+
+@pytest.mark.parametrize(("layers", "readout"), [(0.4, 0.0), (0.0, 0.4), (0.4, 0.4)])
+@pytest.mark.parametrize("kind", ["direct", "hidden"])
+def test_a_hidden_state_that_is_the_readout_is_thinned_once(
+    kind: str, layers: float, readout: float
+) -> None:
+    readouts, read = run_many("bottom", None, kind=kind, layers=layers, readout=readout)
+    assert zeros(read["upper.1"][:, :, :H]) == pytest.approx(layers, abs=0.03)
+    assert zeros(readouts[:, :, :H]) == pytest.approx(readout, abs=0.03)
+    if kind == "direct":
+        assert torch.equal(readouts[:, :, H:], read["upper.1"][:, :, H:])
 
 
 def test_input_feeding_feeds_what_readout_dropout_has_left() -> None:

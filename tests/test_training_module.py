@@ -219,14 +219,16 @@ def test_the_more_steps_are_done_the_more_inputs_are_the_models_own(
 
     def note(*arguments: torch.Tensor, probability: float) -> torch.Tensor:
         probabilities.append(probability)
+        assert not model.training  # no dropout where the model chooses
         return mix_inputs(*arguments, probability=probability)
 
     monkeypatch.setattr(model, "mix_inputs", note)
     recipe = recipe_of(scheduled_sampling=0.8)
     losses = [float(loss_of(model, recipe, batch, step=step)) for step in (0, 25, 100)]
-    assert probabilities == pytest.approx([0, 0.2, 0.8])
+    assert model.training
+    assert probabilities == pytest.approx([0.2, 0.8])  # at the first step there is nothing to mix
     plain = float(loss_of(model, recipe_of(), batch, step=100))
-    assert len(probabilities) == 3  # nothing is mixed where nothing is asked for
+    assert len(probabilities) == 2  # nor where nothing is asked for
     assert losses[0] == plain
     assert losses[2] != pytest.approx(plain)
 

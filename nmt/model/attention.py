@@ -40,8 +40,8 @@ class Attention(nn.Module):
       window, p = S sigmoid(v' . tanh(W' q)); positions further from p than N get no attention and
       the others' is multiplied by exp(-(s - p)^2 / (2 (N/2)^2)) (eqs. 9 and 10). The sum may then
       be less than one.
-    * Coverage (Tu et al. 2016, the linguistic kind without fertility): u C joins the sum in tanh, where C
-      is the attention that the position has had at all steps before.
+    * Coverage (Tu et al. 2016, the linguistic kind without fertility): u C joins the sum in tanh,
+      where C is the attention that the position has had at all steps before.
     """
 
     def __init__(
