@@ -289,6 +289,15 @@ def started(run: Path) -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """Let child processes heed SIGINT: a shell that starts the tests in the background does not."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_a_program_may_wait_for_each_translation_and_interrupt(run: Path) -> None:
     expected = [line.encode() + b"\n" for line in Translator.load(run).translate(SOURCES)]
     with started(run) as process:
