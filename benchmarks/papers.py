@@ -124,7 +124,8 @@ def draw(outcomes: list[dict[str, Any]], path: Path) -> None:
             one["row"],
             (one["tokens_per_second"], one["bleu"]),
             textcoords="offset points",
-            xytext=(6, 4),
+            xytext=(0, 7),
+            ha="center",
             fontsize=9,
         )
     axes.set_xlabel("target tokens a second in training")
