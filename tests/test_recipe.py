@@ -680,6 +680,8 @@ TRICKY = [
     "2001-12-14",
     "a: b",
     "- a",
+    "\x85",
+    "a\u2028",
     "#",
     "'",
 ]
@@ -727,6 +729,14 @@ def test_a_recipe_written_and_read_again_is_the_same(chosen: dict[str, object]) 
     recipe = parse(EXAMPLE, *(as_override(key, value) for key, value in chosen.items()))
     for key, value in chosen.items():
         assert value_at(recipe, key) == value
+    assert parse(dump_recipe(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    "name", ["\x85", "a\x85b", "\u2028", "a\u2029", "\r", "a\nb", "\ufeff", " "]
+)
+def test_odd_names_come_back_from_a_written_recipe(name: str) -> None:
+    recipe = parse(EXAMPLE, as_override("data.test.tsv", name))
     assert parse(dump_recipe(recipe)) == recipe
 
 

@@ -13,12 +13,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from nmt.errors import RecipeError
 from nmt.recipe.complaints import complaints, shown
 from nmt.recipe.data import SETS
 from nmt.recipe.sections import Recipe
 from nmt.shipped import shipped_folder
+
+# What is a line's end to some versions of YAML, and comes back from a plain scalar as another one.
+_LINE_ENDS = frozenset("\n\r\x85\u2028\u2029")
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -80,8 +84,19 @@ def dump_recipe(recipe: Recipe) -> str:
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 4096
-    yaml.dump(recipe.model_dump(mode="json"), stream)
+    yaml.dump(_quoted(recipe.model_dump(mode="json")), stream)
     return stream.getvalue()
+
+
+def _quoted(node: Any) -> Any:
+    """Return a tree whose strings are quoted where YAML would take a character for a line's end."""
+    if isinstance(node, dict):
+        return {key: _quoted(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_quoted(value) for value in node]
+    if isinstance(node, str) and not _LINE_ENDS.isdisjoint(node):
+        return DoubleQuotedScalarString(node)
+    return node
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
