@@ -19,7 +19,7 @@ from pathlib import Path
 def measure(split: str, count: int) -> None:
     """Draw in this process and print a line of the table."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from nmt.corpus import draw_pairs
+    from nmt.corpus.grammar import draw_pairs
 
     started = time.process_time()
     pairs = draw_pairs(split=split, count=count)

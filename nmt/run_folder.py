@@ -191,13 +191,7 @@ class RunFolder:
 
     def build_model(self) -> Seq2Seq:
         """Return the run's model with fresh random weights."""
-        source, target = self.tokenizers
-        return build_model(
-            self.recipe.model,
-            source_vocab_size=source.vocab_size,
-            target_vocab_size=target.vocab_size,
-            pad_id=target.pad_id,
-        )
+        return model_for(self.recipe, self.tokenizers)
 
     def metrics(self) -> list[dict[str, Any]]:
         """One entry for each validation so far; a last line cut off by a crash is left out."""
@@ -223,6 +217,17 @@ class RunFolder:
                 raise CheckpointError(
                     f"{self.path}: {file.name} is missing; not a whole run folder"
                 )
+
+
+def model_for(recipe: Recipe, tokenizers: tuple[Tokenizer, Tokenizer]) -> Seq2Seq:
+    """Return the model of a recipe for a source and a target tokenizer, with fresh weights."""
+    source, target = tokenizers
+    return build_model(
+        recipe.model,
+        source_vocab_size=source.vocab_size,
+        target_vocab_size=target.vocab_size,
+        pad_id=target.pad_id,
+    )
 
 
 def load_run(path: str | Path, *, device: torch.device | str = "cpu") -> TrainedRun:

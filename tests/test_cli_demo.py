@@ -9,7 +9,7 @@ import pytest
 from nmt import recipe as recipes
 from nmt.cli.demo import as_sentence, unknown_words_notice
 from nmt.cli.main import main
-from nmt.corpus import draw_pairs, known_words
+from nmt.corpus.grammar import draw_pairs, known_words
 from nmt.recipe import BuiltinSet, Recipe, find_recipe
 from nmt.run_folder import RunFolder
 

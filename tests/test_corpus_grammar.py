@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from grammar_forms import SPLITS, everything, lexicon_for, read_forms
 
-from nmt.corpus import count_pairs, draw_pairs, known_words
+from nmt.corpus.grammar import count_pairs, draw_pairs, known_words
 from nmt.corpus.grammar.draw import mix
 from nmt.corpus.grammar.english import verb_forms
 from nmt.corpus.grammar.kinds import Grammar
@@ -241,7 +241,7 @@ def test_the_known_words_are_those_of_the_sentences() -> None:
 
 def test_a_draw_is_the_same_in_every_process() -> None:
     code = """
-from nmt.corpus import draw_pairs
+from nmt.corpus.grammar import draw_pairs
 for split in ("train", "test"):
     for pair in draw_pairs(split=split, count=300, seed=6):
         print(ascii(pair))

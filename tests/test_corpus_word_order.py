@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from grammar_forms import read_forms
 
-from nmt.corpus import SentencePair, draw_pairs
+from nmt.corpus import SentencePair
+from nmt.corpus.grammar import draw_pairs
 
 VERBS = read_forms()["verbs"]
 CONJUNCTIONS = ("dass ", "weil ", "obwohl ", "wenn ", "während ")

@@ -92,7 +92,7 @@ def _show_translations(folder: "RunFolder") -> None:
 
 def _translate_typed(translator: "Translator") -> None:
     """Translate lines from the terminal until an empty one or the end of the input."""
-    from nmt.corpus import known_words
+    from nmt.corpus.grammar import known_words
 
     words = known_words()
     print()

@@ -71,10 +71,10 @@ def find_swapped(
         return None
     weights = _learn(learned)
     sample = _spread(pairs, _NUM_SAMPLED)
-    if _share_swapped(weights, sample) < _MIN_SWAPPED:
+    if _share(_look_swapped(weights, sample)) < _MIN_SWAPPED:
         return None
-    swapped = [_evidence(weights, pair) < -_MARGIN for pair in pairs]
-    share = sum(swapped) / len(pairs)
+    swapped = _look_swapped(weights, pairs)
+    share = _share(swapped)
     return SwappedSides(sum(swapped), _first(swapped, share)) if share >= _MIN_SWAPPED else None
 
 
@@ -127,8 +127,12 @@ def _evidence(weights: Mapping[str, float], pair: SentencePair) -> float:
     )
 
 
-def _share_swapped(weights: Mapping[str, float], pairs: Sequence[SentencePair]) -> float:
-    return sum(_evidence(weights, pair) < -_MARGIN for pair in pairs) / len(pairs)
+def _look_swapped(weights: Mapping[str, float], pairs: Sequence[SentencePair]) -> list[bool]:
+    return [_evidence(weights, pair) < -_MARGIN for pair in pairs]
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags)
 
 
 def _first(swapped: Sequence[bool], share: float) -> int:

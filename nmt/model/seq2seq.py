@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nmt.model.bridge import Bridge
 from nmt.model.decoder import Decoder
 from nmt.model.encoder import Encoder
+from nmt.model.recurrent import real_steps
 from nmt.model.state import DecoderState, EncoderOutput
 
 
@@ -37,8 +38,7 @@ class Seq2Seq(nn.Module):
             The encoded source and the decoder's first state.
         """
         states, finals = self.encoder(source_ids, source_lengths)
-        positions = torch.arange(source_ids.size(1))
-        mask = (positions < source_lengths[:, None]).to(states.device, non_blocking=True)
+        mask = real_steps(states, source_lengths)
         attention = self.decoder.attention
         keys = states if attention is None else attention.keys(states)
         encoder_output = EncoderOutput(states, keys, mask)

@@ -55,7 +55,11 @@ class EncoderRecipe(Section):
     @property
     def state_size(self) -> int:
         """Width of the encoder states, both directions joined."""
-        both = self.directions == "both" or (self.directions == "bottom" and self.num_layers == 1)
+        return self.size_of_layer(self.num_layers)
+
+    def size_of_layer(self, number: int) -> int:
+        """Width of what a layer, counted from one, gives, both directions joined."""
+        both = self.directions == "both" or (self.directions == "bottom" and number == 1)
         return self.hidden_size * (2 if both else 1)
 
     @model_validator(mode="after")
@@ -200,7 +204,7 @@ class ModelRecipe(Section):
                 f"got {decoder.readout!r}"
             )
         if self.bridge == "copy":
-            finals = [self._final_size(number) for number in range(1, encoder.num_layers + 1)]
+            finals = [encoder.size_of_layer(number) for number in range(1, encoder.num_layers + 1)]
             if finals != [hidden] * decoder.num_layers:
                 yield (
                     "bridge 'copy' needs one encoder layer for each decoder layer with final "
@@ -244,12 +248,6 @@ class ModelRecipe(Section):
         for name, width in widths.items():
             if width % attention.num_heads:
                 yield f"attention.num_heads must divide {name} ({width}), got {attention.num_heads}"
-
-    def _final_size(self, number: int) -> int:
-        """Width of the final state of an encoder layer, counted from one."""
-        both = self.encoder.directions == "both"
-        both = both or (self.encoder.directions == "bottom" and number == 1)
-        return self.encoder.hidden_size * (2 if both else 1)
 
 
 class TrainingRecipe(Section):

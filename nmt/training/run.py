@@ -18,9 +18,9 @@ from nmt import __version__
 from nmt.corpus import describe_set
 from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluation import check_metrics, evaluate, write_report
-from nmt.model import Seq2Seq, build_model
+from nmt.model import Seq2Seq
 from nmt.recipe import Recipe, differences
-from nmt.run_folder import RunFolder, cannot_write, write_atomically
+from nmt.run_folder import RunFolder, cannot_write, model_for, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
@@ -157,33 +157,25 @@ def _prepare(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> Translation
     count_steps(recipe.training, num_batches=data.num_batches)
     _check_space(recipe, folder, tokenizers)
     if not folder.is_started:
-        for path, tokenizer in _embedding_files(recipe, tokenizers):
-            rows = torch.empty(tokenizer.vocab_size, recipe.model.embedding_size)
-            load_embeddings(rows, path, tokenizer)
+        for side, path in _embedding_files(recipe):
+            rows = torch.empty(tokenizers[side].vocab_size, recipe.model.embedding_size)
+            load_embeddings(rows, path, tokenizers[side])
         _start(recipe, folder, corpora, tokenizers)
     return data
 
 
-def _embedding_files(
-    recipe: Recipe, tokenizers: tuple[Tokenizer, Tokenizer]
-) -> list[tuple[str, Tokenizer]]:
-    """Return the files of embeddings to start from, each with the tokenizer of its side."""
+def _embedding_files(recipe: Recipe) -> list[tuple[int, str]]:
+    """Return the files of embeddings to start from, each behind its side: 0 source, 1 target."""
     files = (recipe.training.source_embeddings, recipe.training.target_embeddings)
-    return [(path, one) for path, one in zip(files, tokenizers, strict=True) if path is not None]
+    return [(side, path) for side, path in enumerate(files) if path is not None]
 
 
 def _check_space(
     recipe: Recipe, folder: RunFolder, tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> None:
     """See that the disk has room for a whole run."""
-    source, target = tokenizers
     with torch.device("meta"):  # shapes without the weights in them
-        model = build_model(
-            recipe.model,
-            source_vocab_size=source.vocab_size,
-            target_vocab_size=target.vocab_size,
-            pad_id=target.pad_id,
-        )
+        model = model_for(recipe, tokenizers)
     folder.check_space(
         num_weights=_num_weights(model), num_kept=recipe.training.average_checkpoints or 1
     )
@@ -215,22 +207,19 @@ def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: Translatio
     torch.manual_seed(recipe.training.seed)
     model = folder.build_model()
     _log.info("%d weights, %d batches an epoch", _num_weights(model), data.num_batches)
-    if not folder.last_checkpoint.exists():
-        _start_from_embeddings(recipe, folder, model)
     if not folder.weights_file.exists():
+        if not folder.last_checkpoint.exists():
+            _start_from_embeddings(recipe, folder, model)
         fit(recipe, folder, model, data, corpora.validation)
     _evaluate(recipe, folder, corpora, model)
 
 
 def _start_from_embeddings(recipe: Recipe, folder: RunFolder, model: Seq2Seq) -> None:
-    sides = (
-        (recipe.training.source_embeddings, model.encoder.embedding),
-        (recipe.training.target_embeddings, model.decoder.embedding),
-    )
-    for (path, embedding), tokenizer in zip(sides, folder.tokenizers, strict=True):
-        if path is not None:
-            count = load_embeddings(embedding.table.weight, path, tokenizer)
-            _log.info("%s: vectors of %d of %d pieces", path, count, tokenizer.vocab_size)
+    for side, path in _embedding_files(recipe):
+        embedding = (model.encoder, model.decoder)[side].embedding
+        tokenizer = folder.tokenizers[side]
+        count = load_embeddings(embedding.table.weight, path, tokenizer)
+        _log.info("%s: vectors of %d of %d pieces", path, count, tokenizer.vocab_size)
 
 
 def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Seq) -> None:
