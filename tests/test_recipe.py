@@ -555,6 +555,44 @@ def test_settings_of_a_part_that_do_not_fit_are_refused(
     assert_refused(EXAMPLE, f"override: {key}: {complaint}", [f"{key}={values}"])
 
 
+ALIGNED = "data.train={source: a, target: b, alignment: c}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "got"),
+    [
+        ([ALIGNED], "None and alignments for train"),
+        (["training.guided_alignment=0.5"], "0.5 and alignments for no set"),
+        (
+            [
+                ALIGNED,
+                "data.test={source: a, target: b, alignment: c}",
+                "training.guided_alignment=0.5",
+            ],
+            "0.5 and alignments for train, test",
+        ),
+    ],
+)
+def test_alignments_and_their_loss_go_together(overrides: list[str], got: str) -> None:
+    assert_refused(
+        EXAMPLE,
+        "tiny.yaml: training.guided_alignment and data.train.alignment go together, and no other "
+        f"set takes an alignment, got {got}",
+        overrides,
+    )
+    taken = parse(EXAMPLE, ALIGNED, "training.guided_alignment=0.5")
+    assert taken.training.guided_alignment == 0.5
+
+
+def test_one_table_of_embeddings_starts_from_one_file() -> None:
+    assert_refused(
+        EXAMPLE,
+        "tiny.yaml: training.target_embeddings must be null with model.tied_embeddings 'all', got "
+        "'v.txt'; source_embeddings are those of both sides",
+        ["training.target_embeddings=v.txt", "model.tied_embeddings=all"],
+    )
+
+
 @pytest.mark.parametrize("key", ["coverage_loss", "guided_alignment"])
 def test_a_loss_on_attention_needs_attention(key: str) -> None:
     assert_refused(

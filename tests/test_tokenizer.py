@@ -69,6 +69,17 @@ def test_a_batch_is_encoded_line_by_line(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode_batch([]) == []
 
 
+def test_every_piece_knows_its_word(tokenizer: Tokenizer) -> None:
+    token_ids = tokenizer.encode("der hund sieht den hund")
+    pieces = tokenizer.pieces(token_ids)
+    assert len(pieces) > 5
+    words: dict[int, str] = {}
+    for number, piece in zip(tokenizer.word_numbers(token_ids), pieces, strict=True):
+        words[number] = words.get(number, "") + piece
+    expected = ["\u2581der", "\u2581hund", "\u2581sieht", "\u2581den", "\u2581hund"]
+    assert words == dict(enumerate(expected))
+
+
 def test_nothing_stays_nothing(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode("") == tokenizer.encode("  ") == []
     assert tokenizer.decode([]) == ""

@@ -278,3 +278,56 @@ def test_batches_have_bos_in_front_and_eos_behind(tokenizer: Tokenizer) -> None:
     assert batch.target_input_ids.tolist() == [[tokenizer.bos_id, *target]]
     assert batch.target_output_ids.tolist() == [[*target, tokenizer.eos_id]]
     assert torch.equal(batch.source_lengths, torch.tensor([4]))
+
+
+def words_of(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The number of each piece's word, counted by what starts words."""
+    starts = [piece.startswith("\u2581") for piece in tokenizer.pieces(tokenizer.encode(text))]
+    return [sum(starts[: place + 1]) - 1 for place in range(len(starts))]
+
+
+def test_the_links_of_words_become_those_of_their_pieces() -> None:
+    """A piece a character here, and one for the space before it where a word starts."""
+    recipe = toy_recipe(Path(), "tokenizer.vocab_size=16").tokenizer
+    spelling = Tokenizer.train(
+        ["ab ba", "abc cab"] * 3, recipe.model_copy(update={"vocab_size": 8})
+    )
+    pairs = [
+        SentencePair("ab c", "c ba", ((0, 1), (1, 0))),
+        SentencePair("a", "b", ()),
+        SentencePair("a", "b c", ((0, 1),)),
+    ]
+    data = data_of(spelling, "training.max_sentences=3", train=pairs)
+    (batch,) = data.train_dataloader()
+    assert batch.alignment is not None
+    row = batch.indices.tolist().index(0)
+    source_words, target_words = (words_of(spelling, text) for text in ("ab c", "c ba"))
+    linked = {
+        (target, source)
+        for target, target_word in enumerate(target_words)
+        for source, source_word in enumerate(source_words)
+        if (source_word, target_word) in {(0, 1), (1, 0)}
+    }
+    assert {tuple(place) for place in batch.alignment[row].nonzero().tolist()} == linked
+    assert not batch.alignment[batch.indices.tolist().index(1)].any()
+
+
+def test_a_corpus_without_links_has_no_alignment(tokenizer: Tokenizer) -> None:
+    for batch in data_of(tokenizer).train_dataloader():
+        assert batch.alignment is None
+
+
+def test_links_between_words_that_the_tokenizer_does_not_see_are_left_out(
+    tokenizer: Tokenizer,
+) -> None:
+    """White space as Python sees it, U+001C among it, is none to SentencePiece."""
+    pairs = [SentencePair("1\x1c2 3", "3 2 1", ((2, 0),)), SentencePair("1 2", "2 1", ((0, 1),))]
+    data = data_of(tokenizer, "training.max_sentences=2", train=pairs)
+    (batch,) = data.train_dataloader()
+    assert batch.alignment is not None
+    counts = dict(
+        zip(batch.indices.tolist(), batch.alignment.sum(dim=(1, 2)).tolist(), strict=True)
+    )
+    assert len(pairs[0].source.split()) == 3
+    assert counts[0] == 0
+    assert counts[1] > 0
