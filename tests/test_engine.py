@@ -1,9 +1,11 @@
+from dataclasses import fields
+
 import pytest
 import torch
-from small_models import BOS, TARGET_VOCAB_SIZE, build, logits_of, make_batch
+from small_models import BOS, TARGET_VOCAB_SIZE, WHOLE_FAMILY, build, logits_of, make_batch
 
 from nmt.engine import ModelEngine
-from nmt.model import Seq2Seq
+from nmt.model import DecoderState, Seq2Seq
 
 NUM_ROWS = 4
 
@@ -48,6 +50,35 @@ def test_step_by_step_gives_what_teacher_forcing_gives(model: Seq2Seq) -> None:
     torch.testing.assert_close(found, torch.log_softmax(logits.float(), dim=1))
 
 
+@pytest.mark.parametrize("name", WHOLE_FAMILY)
+def test_reading_at_once_gives_what_step_by_step_gives(name: str) -> None:
+    """Or in two parts: the state after the first is where the second goes on."""
+    batch, engine = make_batch(), ModelEngine(build(WHOLE_FAMILY[name]))
+    encoder_output, first = engine.encode(batch.source_ids, batch.source_lengths)
+    steps, state = [], first
+    for tokens in batch.target_input_ids.T:
+        log_probs, state, attention = engine.step(tokens, state, encoder_output)
+        steps.append((log_probs, attention))
+    early, between, early_attention = engine.read(
+        batch.target_input_ids[:, :2], first, encoder_output
+    )
+    late, last, late_attention = engine.read(batch.target_input_ids[:, 2:], between, encoder_output)
+    expected, attentions = zip(*steps, strict=True)
+    torch.testing.assert_close(torch.cat([early, late], dim=1), torch.stack(expected, dim=1))
+    torch.testing.assert_close(
+        torch.cat([early_attention, late_attention], dim=1), torch.stack(attentions, dim=1)
+    )
+    for field in fields(DecoderState):
+        torch.testing.assert_close(getattr(last, field.name), getattr(state, field.name))
+
+
+def test_an_engine_knows_its_vocabulary_and_whether_it_has_attention(model: Seq2Seq) -> None:
+    engine = ModelEngine(model)
+    assert (engine.vocab_size, engine.has_attention) == (TARGET_VOCAB_SIZE, True)
+    other = ModelEngine(build({"attention": None}, target_vocab_size=7))
+    assert (other.vocab_size, other.has_attention) == (7, False)
+
+
 def test_dropout_is_off(model: Seq2Seq) -> None:
     batch, engine = make_batch(), ModelEngine(model)
     outputs = []
@@ -67,6 +98,8 @@ def test_a_state_of_other_rows_is_refused(num_tokens: int, model: Seq2Seq) -> No
     )
     with pytest.raises(ValueError, match=message):
         engine.step(first_tokens(num_tokens), state, encoder_output)
+    with pytest.raises(ValueError, match=message):
+        engine.read(first_tokens(num_tokens)[:, None], state, encoder_output)
 
 
 def test_the_device_is_that_of_the_weights(model: Seq2Seq) -> None:

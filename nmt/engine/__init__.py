@@ -1,5 +1,17 @@
-"""A trained model as the two functions that search knows, `encode` and `step`. Knows no text."""
+"""A trained model, or several as one, as the functions that search knows. Knows no text."""
 
-from nmt.engine.engine import Engine, ModelEngine
+from nmt.engine.engine import Engine, ModelEngine, ScoringEngine, Source, State
+from nmt.engine.ensemble import Average, EnsembleEngine
+from nmt.engine.forcing import ForcedTarget, force_targets
 
-__all__ = ["Engine", "ModelEngine"]
+__all__ = [
+    "Average",
+    "Engine",
+    "EnsembleEngine",
+    "ForcedTarget",
+    "ModelEngine",
+    "ScoringEngine",
+    "Source",
+    "State",
+    "force_targets",
+]
