@@ -26,6 +26,7 @@ ROOMS = (
     "loss",
     "engine",
     "search",
+    "risk",
     "run_folder",
     "translator",
     "evaluation",
