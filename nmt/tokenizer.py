@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from pathlib import Path
 
 import sentencepiece
@@ -147,9 +146,19 @@ class Tokenizer:
         return pieces
 
     def word_numbers(self, token_ids: Sequence[int]) -> list[int]:
-        """Return for each id in which word its piece is, from 0 on; white space starts a word."""
-        numbers = accumulate(int(piece.startswith(_WORD_START)) for piece in self.pieces(token_ids))
-        return [number - 1 for number in numbers]
+        """Return for each id in which word its piece is, from 0 on; white space parts words.
+
+        A piece that is nothing but white space counts to the word behind it, at the end to the one
+        before it, and where there is no word it has the number -1.
+        """
+        numbers = []
+        number, is_parted = -1, True
+        for piece in self.pieces(token_ids):
+            is_parted = is_parted or piece.startswith(_WORD_START)
+            numbers.append(number + is_parted)
+            if piece != _WORD_START:
+                number, is_parted = numbers[-1], False
+        return [min(one, number) for one in numbers]
 
 
 def _cut(line: str) -> list[str]:

@@ -80,6 +80,25 @@ def test_every_piece_knows_its_word(tokenizer: Tokenizer) -> None:
     assert words == dict(enumerate(expected))
 
 
+@pytest.mark.parametrize(
+    ("pieces", "numbers"),
+    [
+        (["d", "e", "▁", "n"], [0, 0, 1, 1]),
+        (["▁", "d", "▁", "▁dog"], [0, 0, 1, 1]),
+        (["▁", "▁dog", "▁", "▁"], [0, 0, 0, 0]),
+        (["▁", "▁"], [-1, -1]),
+        ([], []),
+    ],
+)
+def test_a_word_is_what_white_space_parts_however_it_was_generated(
+    pieces: list[str], numbers: list[int], tokenizer: Tokenizer
+) -> None:
+    every = {piece: number for number, piece in enumerate(tokenizer.pieces(range(300)))}
+    token_ids = [every[piece] for piece in pieces]
+    assert tokenizer.word_numbers(token_ids) == numbers
+    assert len(set(numbers) - {-1}) == len(tokenizer.decode(token_ids).split())
+
+
 def test_nothing_stays_nothing(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode("") == tokenizer.encode("  ") == []
     assert tokenizer.decode([]) == ""
