@@ -26,6 +26,7 @@ ROOMS = (
     "loss",
     "engine",
     "search",
+    "alignment",
     "risk",
     "run_folder",
     "translator",
