@@ -21,7 +21,8 @@ from nmt.risk import Ranking, bleu_table, chrf_table, rank_candidates, weights_o
 ROOT = Path(__file__).parent.parent
 
 # Empty, one character, blank, and what is no blank to all; dots and dashes that tokenizers split
-# or join; a word many times; scripts without blanks; characters of more than 16 bits; combining ones.
+# or join; a word many times; scripts without blanks; characters of more than 16 bits; accents
+# of their own.
 NASTY = [
     "",
     " ",
@@ -31,7 +32,7 @@ NASTY = [
     "a  b\t c",
     "a\u3000b\u2028c\u0085d\u00a0e",
     "x" * 40,
-    "half-\n",
+    "a-\n",
     "the the the the the the the cat",
     "the cat is on the mat .",
     "There is a cat on the mat, isn't it?  ",
