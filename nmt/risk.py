@@ -1,8 +1,8 @@
 """Minimum Bayes risk: of several translations of a sentence, the one most like all the others.
 
-The decision rule of Kumar & Byrne (2004), who chose from n-best lists; Eikema & Aziz (2020) apply
-it to samples of a neural model. The risk of a candidate is its expected loss against what the model
-holds possible; here, turned round, its expected utility, utility being a sentence's chrF2 or BLEU.
+Kumar & Byrne (2004) choose the translation of least expected loss; Eikema & Aziz (2020) estimate
+what is to be expected from samples of a neural model. Here, turned round, the expected utility is
+to be greatest, utility being the chrF2 or the BLEU of one sentence.
 
 Knows lines of text and how likely each is; which search found them is no matter here.
 """
