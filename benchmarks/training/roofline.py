@@ -4,9 +4,9 @@
 
 Takes real batches of the loader. For each it times by turns a whole training step and, in the same
 process, every matrix product of that step by plain calls that write into memory at hand: the
-forward ones, and for each the two of the backward pass. What lies between them (gates, softmax,
-dropout, loss, clipping, optimizer, the graph of gradients) is left out, so nothing that computes
-these products in this way can be faster.
+forward ones, and for each the two of the backward pass: those of a recurrence step by step, but for
+the gradients of its weights, which need no steps. What lies between them (gates, softmax, dropout,
+loss, clipping, optimizer, the graph of gradients) is left out.
 """
 
 from __future__ import annotations
@@ -35,13 +35,15 @@ GATES = 4
 
 
 class Product(NamedTuple):
-    """(rows, inner) x (inner, columns); `batch` of them at once, `times` one after the other."""
+    """(n, inner) x (inner, columns) for every n of `rows`, one after the other.
 
-    rows: int
+    `batch` such products are computed at once, each with a right side of its own.
+    """
+
+    rows: tuple[int, ...]
     inner: int
     columns: int
     batch: int = 1
-    times: int = 1
 
 
 def products_of(recipe: ModelRecipe, batch: Batch, vocab_size: int) -> Iterator[Product]:
@@ -52,62 +54,65 @@ def products_of(recipe: ModelRecipe, batch: Batch, vocab_size: int) -> Iterator[
     num_sentences, source_length = batch.source_ids.shape
     yield from _encoder_products(recipe, batch)
     states, hidden = recipe.encoder.state_size, recipe.decoder.hidden_size
-    num_layers = recipe.decoder.num_layers
     for _ in ("hidden", "cell"):
-        yield Product(num_sentences, states, num_layers * hidden)
-    yield Product(num_sentences * source_length, states, hidden)  # the attention's keys
+        yield Product((num_sentences,), states, recipe.decoder.num_layers * hidden)
+    yield Product((num_sentences * source_length,), states, hidden)  # the attention's keys
     yield from _decoder_products(recipe, batch)
-    yield Product(int(batch.target_mask.sum()), recipe.embedding_size, vocab_size)
+    yield Product((int(batch.target_mask.sum()),), recipe.embedding_size, vocab_size)
 
 
 def _encoder_products(recipe: ModelRecipe, batch: Batch) -> Iterator[Product]:
     lengths = batch.source_lengths
+    rows = tuple(int((lengths > step).sum()) for step in range(int(lengths.max())))
     hidden, width = recipe.encoder.hidden_size, recipe.embedding_size
     for _ in range(recipe.encoder.num_layers):
         for _ in ("forward", "backward"):
-            yield Product(int(lengths.sum()), width, GATES * hidden)
-            for step in range(int(lengths.max())):
-                yield Product(int((lengths > step).sum()), hidden, GATES * hidden)
+            yield Product((sum(rows),), width, GATES * hidden)
+            yield Product(rows, hidden, GATES * hidden)
         width = 2 * hidden
 
 
 def _decoder_products(recipe: ModelRecipe, batch: Batch) -> Iterator[Product]:
     (num_sentences, length), source_length = batch.target_input_ids.shape, batch.source_ids.size(1)
-    hidden, states, width = (
-        recipe.decoder.hidden_size,
-        recipe.encoder.state_size,
-        recipe.embedding_size,
-    )
+    hidden, states = recipe.decoder.hidden_size, recipe.encoder.state_size
     is_fed = recipe.decoder.feedback == "attentional"
-    rows, times = (num_sentences, length) if is_fed else (num_sentences * length, 1)
-    queries = 1 if is_fed else length
-    for number in range(recipe.decoder.num_layers):
-        read = (width + width * is_fed) if number == 0 else hidden + states
-        yield Product(rows, read, GATES * hidden, times=times)
-        yield Product(num_sentences, hidden, GATES * hidden, times=length)
-    yield Product(queries, hidden, source_length, batch=num_sentences, times=times)
-    yield Product(queries, source_length, states, batch=num_sentences, times=times)
-    yield Product(rows, hidden + states, width, times=times)
+    by_step = (num_sentences,) * length
+    rows = by_step if is_fed else (num_sentences * length,)
+    queries = (1,) * length if is_fed else (length,)
+    width = recipe.embedding_size * (2 if is_fed else 1)
+    for _ in range(recipe.decoder.num_layers):
+        yield Product(rows, width, GATES * hidden)
+        yield Product(by_step, hidden, GATES * hidden)
+        width = hidden + states
+    yield Product(queries, hidden, source_length, batch=num_sentences)
+    yield Product(queries, source_length, states, batch=num_sentences)
+    yield Product(rows, hidden + states, recipe.embedding_size)
 
 
 def prepared(product: Product) -> Callable[[], None]:
-    """Return a call that computes a product and the two that its gradients take."""
-    batch, rows, inner, columns = product.batch, product.rows, product.inner, product.columns
+    """Return a call that computes a product and the two that its gradients take.
 
-    def matrix(height: int, width: int) -> Tensor:
-        values = torch.randn(batch, height, width)
+    What is summed up over the steps, the gradient of the right side, is one product at their end.
+    """
+    _, inner, columns, batch = product
+
+    def matrices(height: int, width: int) -> Tensor:
+        values = torch.randn(batch, height, width)  # and not empty: new pages cost time once
         return values[0] if batch == 1 else values
 
-    left, right, result = matrix(rows, inner), matrix(columns, inner).mT, matrix(rows, columns)
-    left_gradient, right_gradient = torch.empty_like(left), matrix(columns, inner)
+    right, right_gradient = matrices(columns, inner), matrices(columns, inner)
+    left, left_gradient = (matrices(sum(product.rows), inner) for _ in range(2))
+    result = matrices(sum(product.rows), columns)
+    sizes = list(product.rows)
+    steps = [torch.split(each, sizes, dim=-2) for each in (left, result, left_gradient)]
     multiply = torch.mm if batch == 1 else torch.bmm
 
     def run() -> None:
-        for _ in range(product.times):
-            multiply(left, right, out=result)
-        for _ in range(product.times):
-            multiply(result, right.mT, out=left_gradient)
-            multiply(result.mT, left, out=right_gradient)
+        for lefts, results, _ in zip(*steps, strict=True):
+            multiply(lefts, right.mT, out=results)
+        for _, results, gradients in zip(*steps, strict=True):
+            multiply(results, right, out=gradients)
+        multiply(result.mT, left, out=right_gradient)
 
     return run
 
