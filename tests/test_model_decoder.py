@@ -5,16 +5,19 @@ What a step computes stands in test_papers.py, against each paper's equations.
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from small_models import FAMILY, WHOLE_FAMILY, Changes, build, make_batch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.model import DecoderState, EncoderOutput, Seq2Seq
+from nmt.model.cells import LayerState, OneStep
 from nmt.model.decoder import Decoder
 from nmt.model.dropout import Dropout
+from nmt.model.recurrent import LayerNormLSTM, RecurrentLayer
 
 BATCH = make_batch()
 TOKEN_IDS = BATCH.target_input_ids  # (B, T)
@@ -224,6 +227,25 @@ def test_without_attention_nothing_is_looked_at() -> None:
 # How often a part runs for one target
 
 
+def watch(part: nn.Module, note: Callable[[tuple[Any, ...]], None]) -> None:
+    """Have all inputs of a part noted, those of a layer that takes single steps among them."""
+    part.register_forward_pre_hook(lambda _, inputs: note(inputs))
+    if not isinstance(part, (RecurrentLayer, LayerNormLSTM)):
+        return
+    one_step = part.one_step
+
+    def watched(weights: list[Tensor]) -> OneStep:
+        step = one_step(weights)
+
+        def noted(inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+            note((inputs,))
+            return step(inputs, state)
+
+        return noted
+
+    part.one_step = watched  # type: ignore[method-assign]
+
+
 CALLS = {None: (1, 1, 1), "context": (T, 1, T), "attentional": (T, T, T)}
 
 
@@ -234,16 +256,13 @@ def test_only_what_is_fed_back_needs_a_loop(changes: Changes) -> None:
     source, state = encode(model)
     called: dict[str, int] = {}
 
-    def count(name: str) -> Callable[[object, object], None]:
-        def hook(_: object, __: object) -> None:
-            called[name] = called.get(name, 0) + 1
-
-        return hook
+    def count(name: str, _: tuple[Any, ...]) -> None:
+        called[name] = called.get(name, 0) + 1
 
     parts = [*decoder.named_modules()]
     for name, part in parts:
         if name.startswith(("lower.", "upper.")) or name in ("attention", "readout"):
-            part.register_forward_pre_hook(count(name))
+            watch(part, partial(count, name))
     decode(decoder, TOKEN_IDS, state, source)
     lower, upper, attention = CALLS[decoder.feedback]
     expected = {f"lower.{place}": lower for place in range(len(decoder.lower))}
@@ -284,16 +303,13 @@ def run_many(
     source, state = encode(model)
     read: dict[str, list[Tensor]] = {}
 
-    def note(name: str) -> Callable[[object, tuple[Any, ...]], None]:
-        def hook(_: object, inputs: tuple[Any, ...]) -> None:
-            values = inputs if name == "readout" else inputs[:1]
-            read.setdefault(name, []).append(torch.cat([*values[:2]], dim=-1))
-
-        return hook
+    def note(name: str, inputs: tuple[Any, ...]) -> None:
+        values = inputs if name == "readout" else inputs[:1]
+        read.setdefault(name, []).append(torch.cat([*values[:2]], dim=-1))
 
     for name, part in model.decoder.named_modules():
         if name in ("lower.0", "lower.1", "lower.2", "attention", "upper.0", "upper.1", "readout"):
-            part.register_forward_pre_hook(note(name))
+            watch(part, partial(note, name))
     rows = torch.tensor([1] * 300)  # a whole sentence of tokens
     token_ids = torch.full((300, T), 4)
     torch.manual_seed(1)

@@ -9,10 +9,11 @@ from plain_model import Matrix, State, Weights
 from small_models import fill, weights_of
 from torch import Tensor
 
+from nmt.model.cells import LayerState
 from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding, embedding_table
 from nmt.model.encoder import Directions, Encoder
-from nmt.model.recurrent import Cell, LayerState, has_cell_state
+from nmt.model.recurrent import Cell, has_cell_state
 
 IDS = torch.tensor([[4, 5, 0, 0], [6, 7, 8, 9], [10, 0, 0, 0], [11, 4, 12, 0]])  # (B, S)
 LENGTHS = torch.tensor([2, 4, 1, 3])

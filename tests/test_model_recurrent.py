@@ -92,6 +92,28 @@ def test_one_step_after_the_other_is_the_same_as_all_at_once(cell: Cell) -> None
     torch.testing.assert_close(state, end)
 
 
+@EVERY_CELL
+def test_a_step_of_a_loop_computes_and_learns_what_the_layer_does(cell: Cell) -> None:
+    layer = make_layer(cell, weight_drop=0.5)
+    hidden_start, cell_start = (part.requires_grad_() for part in start_state(1))
+    state = hidden_start, cell_start
+    inputs = INPUTS.clone().requires_grad_()
+    learns = [inputs, *state[: 2 if has_cell_state(cell) else 1], *layer.parameters()]
+    weights = layer.draw()
+    whole, (hidden, _) = layer(inputs, state, weights=weights)
+    expected = torch.autograd.grad(
+        (whole.sin() + hidden[0, :, None]).sum(), learns, retain_graph=True
+    )
+    step, after, outputs = layer.one_step(weights), state, []
+    for place in range(T):
+        output, after = step(inputs[:, place : place + 1], after)
+        outputs.append(output)
+    in_steps = torch.cat(outputs, dim=1)
+    found = torch.autograd.grad((in_steps.sin() + after[0][0, :, None]).sum(), learns)
+    torch.testing.assert_close(in_steps, whole)
+    torch.testing.assert_close(found, expected)
+
+
 # Padding
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nmt.model.recurrent import LayerState
+from nmt.model.cells import LayerState
 
 BridgeKind = Literal["linear", "mean", "copy", "learned", "zero"]
 

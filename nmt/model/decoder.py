@@ -26,17 +26,19 @@ target in one call; with the context fed back the layers above the attention sti
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import Attention
+from nmt.model.cells import LayerState, OneStep
 from nmt.model.dropout import Dropout, thin
 from nmt.model.embedding import Embedding
 from nmt.model.readout import Readout
-from nmt.model.recurrent import Cell, LayerState, recurrent_layer
+from nmt.model.recurrent import Cell, recurrent_layer
 from nmt.model.state import DecoderState, EncoderOutput
 
 Query = Literal["bottom", "top", "previous"]
@@ -178,8 +180,8 @@ class Decoder(nn.Module):
         inputs = embedded
         if self.feedback is not None:
             inputs = torch.cat((embedded, carried.feedback[:, None]), dim=-1)
-        for number, layer in enumerate(self.lower, start=1):
-            output, carried = self._run(number, layer, inputs, carried, drawn)
+        for number in range(1, len(self.lower) + 1):
+            output, carried = _run(number, inputs, carried, drawn)
             inputs = output + inputs if number >= self.residual_from else output
         return inputs, carried
 
@@ -200,24 +202,16 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, _Carried]:
         """Run the layers above the attention and the readout, (B, T, readout size)."""
         hidden = found.output
-        for number, layer in enumerate(self.upper, start=len(self.lower) + 1):
+        for number in range(len(self.lower) + 1, len(drawn.layers) + 1):
             assert found.context is not None  # without attention every layer is below
             inputs = torch.cat((hidden, found.context), dim=-1)
-            output, carried = self._run(number, layer, inputs, carried, drawn)
+            output, carried = _run(number, inputs, carried, drawn)
             hidden = output + hidden if number >= self.residual_from else output
-        return thin(self.readout(hidden, found.context, embedded), drawn.readout), carried
-
-    def _run(
-        self, number: int, layer: nn.Module, inputs: Tensor, carried: _Carried, drawn: _Drawn
-    ) -> tuple[Tensor, _Carried]:
-        """Run one layer, counted from one, from its part of what is carried."""
-        place = number - 1
-        output, after = layer(inputs, carried.layers[place], weights=drawn.weights[place])
-        layers = (*carried.layers[:place], after, *carried.layers[place + 1 :])
-        return thin(output, drawn.layers[place]), carried._replace(layers=layers)
+        readout = self.readout(hidden, found.context, embedded, project=drawn.project)
+        return thin(readout, drawn.readout), carried
 
     def _draw(self, embedded: Tensor) -> _Drawn:
-        """Draw all that chance decides in one pass over a target."""
+        """Draw all that chance decides in one pass over a target, and set the layers to run."""
         layers = [*self.lower, *self.upper]
         masks = [self.dropout.draw(embedded, layer.hidden_size) for layer in layers]
         readout = self.readout_dropout.draw(embedded, self.readout.size)
@@ -225,12 +219,28 @@ class Decoder(nn.Module):
             masks[-1] = self.readout_dropout.draw(embedded, layers[-1].hidden_size)
             readout = None
         context_size = 0 if self.attention is None else self.attention.state_size
+        num_in_loop = {None: 0, "context": len(self.lower), "attentional": len(layers)}
+        is_loop = embedded.size(1) > 1
         return _Drawn(
-            layers=tuple(masks),
+            layers=tuple(
+                layer.one_step(layer.draw())
+                if is_loop and place < num_in_loop[self.feedback]
+                else partial(layer, weights=layer.draw())
+                for place, layer in enumerate(layers)
+            ),
+            masks=tuple(masks),
             context=self.dropout.draw(embedded, context_size),
+            project=self.readout.one_step() if is_loop and self.feedback == "attentional" else None,
             readout=readout,
-            weights=tuple(layer.draw() for layer in layers),
         )
+
+
+def _run(number: int, inputs: Tensor, carried: _Carried, drawn: _Drawn) -> tuple[Tensor, _Carried]:
+    """Run one layer, counted from one, from its part of what is carried."""
+    place = number - 1
+    output, after = drawn.layers[place](inputs, carried.layers[place])
+    layers = (*carried.layers[:place], after, *carried.layers[place + 1 :])
+    return thin(output, drawn.masks[place]), carried._replace(layers=layers)
 
 
 class _Found(NamedTuple):
@@ -260,20 +270,24 @@ class _Carried(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """Dropout's masks for every step, and the weights of the pass, layer by layer."""
+    """One pass: the layers with the weights that weight drop has left, and dropout's masks.
 
-    layers: tuple[Tensor | None, ...]
+    In a loop over steps, `layers` and `project` take one step each and share the gradient's work.
+    """
+
+    layers: tuple[OneStep, ...]
+    masks: tuple[Tensor | None, ...]
     context: Tensor | None
+    project: Callable[[Tensor], Tensor] | None
     readout: Tensor | None
-    weights: tuple[list[Tensor], ...]
 
     def at(self, step: int) -> _Drawn:
         """Return what was drawn for one step."""
-        return _Drawn(
-            tuple(_at(mask, step) for mask in self.layers),
-            _at(self.context, step),
-            _at(self.readout, step),
-            self.weights,
+        return replace(
+            self,
+            masks=tuple(_at(mask, step) for mask in self.masks),
+            context=_at(self.context, step),
+            readout=_at(self.readout, step),
         )
 
 

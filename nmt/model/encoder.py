@@ -6,9 +6,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from nmt.model.cells import LayerState
 from nmt.model.dropout import Dropout
 from nmt.model.embedding import Embedding
-from nmt.model.recurrent import Cell, LayerState, has_cell_state, recurrent_layer, reverse
+from nmt.model.recurrent import Cell, has_cell_state, recurrent_layer, reverse
 
 Directions = Literal["both", "bottom", "forward", "backward"]
 

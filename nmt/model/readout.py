@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from nmt.model.products import RepeatedLinear
 
 ReadoutKind = Literal["attentional", "maxout", "direct", "hidden"]
 
@@ -50,13 +53,26 @@ class Readout(nn.Module):
             self.projection = nn.Linear(width + embedding_size, 2 * size)
         self.size = {"direct": width, "hidden": hidden_size}.get(kind, size)
 
-    def forward(self, hidden: Tensor, context: Tensor | None, embedded: Tensor) -> Tensor:
+    def one_step(self) -> Callable[[Tensor], Tensor]:
+        """Return the projection for a loop over steps: its gradient is taken once for all."""
+        project = RepeatedLinear(self.projection.weight, self.projection.bias)
+        return lambda values: project(values.squeeze(1))[:, None]
+
+    def forward(
+        self,
+        hidden: Tensor,
+        context: Tensor | None,
+        embedded: Tensor,
+        *,
+        project: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Return what the output layer reads, (B, T, size).
 
         Args:
             hidden: Output of the top layer, (B, T, H).
             context: Of this step, (B, T, D); None without attention.
             embedded: The token vectors that this step has read, (B, T, E).
+            project: What `one_step` gave, where this is a step of a loop; None is the projection.
         """
         if self.kind == "hidden":
             return hidden
@@ -64,6 +80,6 @@ class Readout(nn.Module):
         if self.kind == "direct":
             return torch.cat(found, dim=-1)
         if self.kind == "attentional":
-            return torch.tanh(self.projection(torch.cat(found, dim=-1)))
+            return torch.tanh((project or self.projection)(torch.cat(found, dim=-1)))
         pairs: Tensor = self.projection(torch.cat([*found, embedded], dim=-1))
         return pairs.view(*pairs.shape[:2], -1, 2).amax(dim=-1)  # (B, T, size)

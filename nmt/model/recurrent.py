@@ -10,18 +10,25 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from nmt.model.cells import (
+    LayerState,
+    OneStep,
+    gru_step,
+    lstm,
+    lstm_step,
+    normalised,
+    rnn_step,
+)
 from nmt.model.dropout import keep_mask
+from nmt.model.products import RepeatedLinear
 
 Cell = Literal["lstm", "gru", "rnn", "layer_norm_lstm"]
 
-# Hidden and cell state of one layer, both (directions, B, H). Only an LSTM uses the second.
-LayerState = tuple[Tensor, Tensor]
-
 _MODES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN_TANH"}
 _KERNELS = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}
+_STEPS = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
 
 
 def has_cell_state(cell: Cell) -> bool:
@@ -57,14 +64,7 @@ def recurrent_layer(
 
 
 class RecurrentLayer(nn.RNNBase):
-    """LSTM, GRU or tanh units, run by PyTorch's own kernels.
-
-    The equations, x the input and h, c the states of the step before, are those of `torch.nn.LSTM`,
-    `torch.nn.GRU` and `torch.nn.RNN`: there the gates of an LSTM are
-
-        i, f, o = sigmoid(W x + U h + b)   g = tanh(W x + U h + b)
-        c' = f c + i g                     h' = o tanh(c')
-    """
+    """LSTM, GRU or tanh units by PyTorch's own kernels; `nmt.model.cells` has the equations."""
 
     def __init__(
         self,
@@ -104,6 +104,14 @@ class RecurrentLayer(nn.RNNBase):
                 around = weights[place]
                 weights[place] = around * keep_mask(tuple(around.shape), self.weight_drop, around)
         return weights
+
+    def one_step(self, weights: list[Tensor]) -> OneStep:
+        """Return the layer as one step of a loop that trains it; `weights`: what `draw` gave.
+
+        One way only. It computes what `forward` does with inputs of one step; the gradient of the
+        weights is taken once for all steps of a pass.
+        """
+        return _STEPS[self.cell](weights)
 
     def zero_state(self, inputs: Tensor) -> LayerState:
         """Return the state before the first input; `inputs`: (B, T, any size)."""
@@ -178,14 +186,9 @@ class RecurrentLayer(nn.RNNBase):
 class LayerNormLSTM(nn.Module):
     """An LSTM whose gates are normalised one by one before their non-linearity.
 
-    With n(z) = gain (z - mean(z)) / std(z) + bias over the H units of a gate (Ba et al. 2016,
-    eq. 4),
-
-        i, f, o = sigmoid(n(W x + U h))   g = tanh(n(W x + U h))
-        c' = f c + i g                    h' = o tanh(c')
-
-    Chen et al. 2018 normalise per gate too. Ba et al. (eqs. 20-22) normalise W x and U h apart,
-    all gates together, and the cell state before the last tanh.
+    The equations are in `nmt.model.cells`. Chen et al. 2018 normalise per gate too. Ba et al. 2016
+    (eqs. 20-22) normalise W x and U h apart, all gates together, and the cell state before the last
+    tanh.
     """
 
     def __init__(
@@ -219,6 +222,19 @@ class LayerNormLSTM(nn.Module):
         if self.training and self.weight_drop > 0:
             around = around * keep_mask(tuple(around.shape), self.weight_drop, around)
         return [around]
+
+    def one_step(self, weights: list[Tensor]) -> OneStep:
+        """Return the layer as one step of a loop, see `RecurrentLayer.one_step`."""
+        ((around,),), gain, bias = weights, self.gain[0], self.bias[0]
+        linear = RepeatedLinear(torch.cat((self.weight_ih[0], around), dim=1))
+
+        def step(inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+            (hidden,), (cell,) = state
+            gates = linear(torch.cat((inputs.squeeze(1), hidden.to(inputs)), dim=1))
+            hidden, cell = lstm(normalised(gates, gain, bias), cell)
+            return hidden[:, None], (hidden[None], cell[None])
+
+        return step
 
     def forward(
         self,
@@ -254,16 +270,12 @@ class LayerNormLSTM(nn.Module):
         around: Tensor,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Read one way; `state`: hidden and cell, (B, H)."""
-        size = (inputs.size(0), 4, self.hidden_size)
         into = inputs @ self.weight_ih[direction].T  # (B, T, 4H)
-        gain, bias, around = self.gain[direction], self.bias[direction], around.T
+        gain, bias, turn = self.gain[direction], self.bias[direction], RepeatedLinear(around)
         hidden, cell = state
         outputs = []
         for step, entering in enumerate(into.unbind(1)):
-            normal = layer_norm((entering + hidden @ around).view(size), (self.hidden_size,))
-            enter, forget, new, leave = (normal * gain + bias).unbind(1)  # (B, H) each
-            next_cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(new)
-            next_hidden = torch.sigmoid(leave) * torch.tanh(next_cell)
+            next_hidden, next_cell = lstm(normalised(entering + turn(hidden), gain, bias), cell)
             outputs.append(next_hidden)
             if mask is not None:
                 real = mask[:, step, None]  # (B, 1)

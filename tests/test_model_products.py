@@ -1,0 +1,78 @@
+"""Products against PyTorch's own; a loop's one gradient against the sum of its steps' gradients."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from nmt.model.products import RepeatedLinear, multiply
+
+TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+
+
+def matrix(rows: int, columns: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.sin(1.7 * torch.arange(rows * columns).view(rows, columns)).to(dtype)
+
+
+@TYPES
+@pytest.mark.parametrize("num_rows", [0, 1, 3, 64])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_rows_are_multiplied(dtype: torch.dtype, num_rows: int, has_bias: bool) -> None:
+    rows, weight = matrix(num_rows, 5, dtype), matrix(7, 5, dtype)
+    bias = matrix(7, 1, dtype)[:, 0] if has_bias else None
+    torch.testing.assert_close(multiply(rows, weight, bias), linear(rows, weight, bias))
+    turned = weight.T.contiguous().T
+    torch.testing.assert_close(multiply(rows, turned, bias), linear(rows, weight, bias))
+
+
+def run_loop(weight: Tensor, bias: Tensor | None, rows: Tensor, *, is_one_product: bool) -> Tensor:
+    """Feed what comes out of a map back into it, fewer rows at every step."""
+    repeated = RepeatedLinear(weight, bias)
+    total = rows.new_zeros(())
+    for num_rows in (4, 3, 3, 1):
+        rows = rows[:num_rows]
+        rows = torch.tanh(repeated(rows) if is_one_product else linear(rows, weight, bias))
+        total = total + (rows * torch.arange(1, rows.size(1) + 1)).sum()
+    return total
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_a_loop_learns_what_its_steps_would(dtype: torch.dtype, has_bias: bool) -> None:
+    learns = [matrix(4, 5, dtype), matrix(5, 5, dtype)]
+    learns += [matrix(5, 1, dtype)[:, 0]] if has_bias else []
+    rows, weight, *rest = [values.requires_grad_() for values in learns]
+    bias = rest[0] if rest else None
+    found = run_loop(weight, bias, rows, is_one_product=True)
+    expected = run_loop(weight, bias, rows, is_one_product=False)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, learns), torch.autograd.grad(expected, learns)
+    )
+
+
+def test_a_loop_comes_back_twice_where_it_is_asked_twice() -> None:
+    weight = matrix(5, 5).requires_grad_()
+    loss = run_loop(weight, None, matrix(4, 5), is_one_product=True)
+    first = torch.autograd.grad(loss, weight, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(loss, weight), first)
+
+
+def test_a_loop_keeps_nothing_where_nothing_is_learned() -> None:
+    weight = matrix(5, 5).requires_grad_()
+    with torch.no_grad():
+        loss = run_loop(weight, None, matrix(4, 5), is_one_product=True)
+    assert not loss.requires_grad
+
+
+def test_half_precision_is_that_of_autocast() -> None:
+    weight = matrix(5, 5, torch.float32).requires_grad_()
+    rows = matrix(4, 5, torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        repeated = RepeatedLinear(weight)
+        product = repeated(rows)
+        expected = linear(rows, weight)
+    assert product.dtype == torch.bfloat16
+    torch.testing.assert_close(product, expected)
+    (gradient,) = torch.autograd.grad(product.sum(), weight)
+    assert gradient.dtype == torch.float32
