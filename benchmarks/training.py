@@ -107,7 +107,6 @@ OURS = (
     "tokenizer={vocab_size: 8000, joint: true}",
     "model.embedding_size=512",
     "model.encoder={num_layers: 2, hidden_size: 256}",
-    "model.attention={kind: general}",
     "model.tied_embeddings=all",
     "model.dropout={embedding: 0.3, layers: 0.3, readout: 0.3}",
     "training.max_grad_norm=1.0",
@@ -143,7 +142,7 @@ class Setting:
         return MAX_SENTENCES if self.is_by_sentences else MAX_TOKENS
 
 
-def our_settings(setting: Setting, *, feedback: str | None) -> list[str]:
+def our_settings(setting: Setting, *, feeding: bool = False, query: str = "bottom") -> list[str]:
     """Return the recipe and the overrides that make it the model of the comparison."""
     sets = [
         f"data.{part}.{side}={setting.data / name}.{lang}"
@@ -152,13 +151,14 @@ def our_settings(setting: Setting, *, feedback: str | None) -> list[str]:
     ]
     limits = {"max_sentences": "null", "max_tokens": "null"}
     limits[f"max_{setting.batch}"] = str(setting.batch_size)
-    decoder = f"num_layers: 2, hidden_size: 512, feedback: {feedback or 'null'}"
+    feedback = "attentional" if feeding else "null"
     return [
         str(ROOT / "recipes" / "multi30k_en_de.yaml"),
         *sets,
         "data.test=null",
         *OURS,
-        f"model.decoder={{{decoder}}}",
+        f"model.attention={{kind: general, query: {query}}}",
+        f"model.decoder={{num_layers: 2, hidden_size: 512, feedback: {feedback}}}",
         *(f"training.{name}={value}" for name, value in limits.items()),
         f"training.threads={setting.threads}",
         f"training.device={setting.device}",
@@ -168,7 +168,12 @@ def our_settings(setting: Setting, *, feedback: str | None) -> list[str]:
 
 def run_ours(setting: Setting, folder: Path, *, feeding: bool) -> list[str]:
     """Return this project's arguments."""
-    settings = our_settings(setting, feedback="attentional" if feeding else None)
+    return ["train", *our_settings(setting, feeding=feeding), "--run-dir", str(folder)]
+
+
+def run_ours_on_top(setting: Setting, folder: Path, *, feeding: bool) -> list[str]:
+    """Return the arguments for the others' shape: the top decoder layer asks the attention."""
+    settings = our_settings(setting, feeding=feeding, query="top")
     return ["train", *settings, "--run-dir", str(folder)]
 
 
@@ -325,6 +330,7 @@ class Program:
 
 PROGRAMS = {
     "ours": Program("nmt", "ours", run_ours),
+    "ours-top": Program("nmt, attention on top", "ours", run_ours_on_top),
     "eole": Program("Eole 0.6.4", "eole", run_eole),
     "opennmt": Program("OpenNMT-py 3.5.1", "opennmt", run_opennmt),
     "joeynmt": Program("JoeyNMT 2.3.0", "joeynmt", run_joeynmt),
@@ -373,7 +379,7 @@ def prepare(setting: Setting) -> None:
     if (setting.pieces / "vocab.txt").exists():
         return
     command = [str(python_of("ours", setting.work)), str(PARTS / "prepare.py")]
-    command += [str(setting.pieces), *our_settings(setting, feedback=None)]
+    command += [str(setting.pieces), *our_settings(setting)]
     subprocess.run(command, check=True, env=environment_of(setting.threads))
 
 
@@ -427,7 +433,7 @@ def table(outcomes: dict[str, list[dict[str, Any]]]) -> str:
     """Return the medians as a table in Markdown."""
     medians = {name: median_of(seen) for name, seen in outcomes.items()}
     has_gpu = any("gpu_memory" in one for one in medians.values())
-    ours = [name for name in ("ours", "ours-feeding") if name in medians]
+    ours = [name for name in medians if PROGRAMS[name].environment == "ours"]
     heads = ["program", "target tokens/s", *(f"{PROGRAMS[name].title} / it" for name in ours)]
     heads += ["peak memory", *(["GPU memory"] if has_gpu else [])]
     heads += ["target tokens/step", "tokens/sentence", "target padding"]
@@ -448,13 +454,10 @@ def table(outcomes: dict[str, list[dict[str, Any]]]) -> str:
 def show_roofline(setting: Setting) -> None:
     """Print how near each of this project's steps is to its matrix products."""
     python = python_of("ours", setting.work)
-    for title, feedback in (("nmt", None), ("nmt, input feeding", "attentional")):
+    for title, feeding in (("nmt", False), ("nmt, input feeding", True)):
         print(f"{title}: ", end="", flush=True)
-        command = [
-            str(python),
-            str(PARTS / "roofline.py"),
-            *our_settings(setting, feedback=feedback),
-        ]
+        settings = our_settings(setting, feeding=feeding)
+        command = [str(python), str(PARTS / "roofline.py"), *settings]
         subprocess.run(command, check=True, env=environment_of(setting.threads))
 
 
