@@ -406,9 +406,11 @@ def measure(name: str, setting: Setting) -> dict[str, Any]:
             cwd=folder,
             start_new_session=True,
         )
-        process.wait()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # loaders that the watch has left behind
+        try:
+            process.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # also what the watch has left behind
     if not result.exists():
         raise SystemExit(f"{name} has ended before its last step; see {log}")
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
