@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
 
 from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
 
@@ -31,8 +33,16 @@ def plain_loss(smoothing: float) -> float:
     )
 
 
-def loss_of(logits: torch.Tensor, label_smoothing: float) -> torch.Tensor:
-    return smoothed_cross_entropy(logits, torch.tensor(LABELS), label_smoothing=label_smoothing)
+def loss_of(logits: Tensor, label_smoothing: float, labels: Tensor | None = None) -> Tensor:
+    """The loss of readouts that an output layer of ones on the diagonal makes into logits."""
+    size = logits.size(1)
+    return smoothed_cross_entropy(
+        logits,
+        torch.tensor(LABELS) if labels is None else labels,
+        weight=torch.eye(size, dtype=logits.dtype),
+        bias=torch.zeros(size, dtype=logits.dtype),
+        label_smoothing=label_smoothing,
+    )
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.5])
@@ -47,7 +57,7 @@ def test_the_loss_is_the_sum_over_tokens_of_the_smoothed_cross_entropy(
 def test_of_equal_logits_every_smoothing_costs_the_same() -> None:
     logits = torch.zeros(1, 4)
     for label_smoothing in (0.0, 0.3):
-        loss = smoothed_cross_entropy(logits, torch.tensor([2]), label_smoothing=label_smoothing)
+        loss = loss_of(logits, label_smoothing, torch.tensor([2]))
         assert float(loss) == pytest.approx(math.log(4))
 
 
@@ -79,13 +89,77 @@ def test_logits_of_half_precision_are_scored_in_full(dtype: torch.dtype) -> None
 def test_many_tokens_do_not_overflow_half_precision() -> None:
     logits = torch.zeros(50_000, 4, dtype=torch.float16)
     labels = torch.zeros(50_000, dtype=torch.int64)
-    loss = smoothed_cross_entropy(logits, labels, label_smoothing=0.1)
+    loss = loss_of(logits, 0.1, labels)
     assert float(loss) == pytest.approx(50_000 * math.log(4))
 
 
 def test_no_token_costs_nothing() -> None:
     nothing = torch.zeros(0, dtype=torch.int64)
-    assert float(smoothed_cross_entropy(torch.zeros(0, 4), nothing, label_smoothing=0.1)) == 0
+    assert float(loss_of(torch.zeros(0, 4), 0.1, nothing)) == 0
+
+
+def plain_loss_of(
+    readouts: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, label_smoothing: float
+) -> Tensor:
+    """PyTorch's own, by way of logits."""
+    return cross_entropy(
+        linear(readouts, weight, bias), labels, label_smoothing=label_smoothing, reduction="sum"
+    )
+
+
+@pytest.mark.parametrize("most_logits", [2**24, 40, 1])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_loss_and_gradients_are_those_of_the_logits_in_any_number_of_parts(
+    label_smoothing: float, most_logits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.loss._MOST_LOGITS", most_logits)
+    wave = torch.sin(1.7 * torch.arange(9 * 5 + 13 * 5 + 13, dtype=torch.float64))
+    parts = torch.split(wave, [45, 65, 13])
+    readouts, weight, bias = (part.clone().requires_grad_() for part in parts)
+    labels = torch.arange(9) % 13
+    by_name = {"weight": 3 * weight.view(13, 5), "bias": bias}
+    loss = smoothed_cross_entropy(
+        readouts.view(9, 5), labels, **by_name, label_smoothing=label_smoothing
+    )
+    expected = plain_loss_of(
+        readouts.view(9, 5), labels, **by_name, label_smoothing=label_smoothing
+    )
+    torch.testing.assert_close(loss, expected)
+    learns = readouts, weight, bias
+    found = torch.autograd.grad(loss / 7, learns, retain_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(expected / 7, learns))
+
+
+def test_the_logits_of_a_sure_model_cost_what_they_should() -> None:
+    logits = torch.tensor([[0.0, -2000.0, 1000.0]], requires_grad=True)
+    loss = loss_of(logits, 0.0, torch.tensor([1]))
+    assert loss.item() == 3000
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient.tolist() == [[0, -1, 1]]
+
+
+def test_the_gradient_is_asked_for_once() -> None:
+    loss = loss_of(torch.tensor(LOGITS, requires_grad=True), 0.1)
+    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    with pytest.raises(TypeError):
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+def test_autocast_makes_the_products_alone_less_precise() -> None:
+    readouts = torch.tensor(LOGITS, requires_grad=True)
+    weight, bias = torch.eye(4, requires_grad=True), torch.zeros(4, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = smoothed_cross_entropy(
+            readouts, torch.tensor(LABELS), weight=weight, bias=bias, label_smoothing=0.1
+        )
+    learns = readouts, weight, bias
+    gradients = torch.autograd.grad(loss, learns)
+    assert {gradient.dtype for gradient in (loss, *gradients)} == {torch.float32}
+    expected = plain_loss_of(readouts, torch.tensor(LABELS), weight, bias, 0.1)
+    torch.testing.assert_close(loss, expected, rtol=1e-2, atol=0)
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad(expected, learns), rtol=2e-2, atol=1e-2
+    )
 
 
 # Losses on the attention

@@ -4,8 +4,8 @@ import pytest
 import torch
 from small_models import PAD, WHOLE_FAMILY, Changes, build, logits_of, make_batch, score
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from nmt.loss import smoothed_cross_entropy
 from nmt.model import Seq2Seq
 
 EVERY_MEMBER = pytest.mark.parametrize("changes", WHOLE_FAMILY.values(), ids=WHOLE_FAMILY.keys())
@@ -132,7 +132,7 @@ def gradients_of(model: Seq2Seq, loss: Tensor) -> dict[Tensor, Tensor]:
 def test_every_weight_learns(changes: Changes) -> None:
     model, batch = build(changes, target_vocab_size=13), make_batch()
     labels = batch.target_output_ids[batch.target_mask]
-    loss = smoothed_cross_entropy(logits_of(model, batch), labels, label_smoothing=0.1)
+    loss = cross_entropy(logits_of(model, batch), labels, label_smoothing=0.1)
     gradients = gradients_of(model, loss)
     for name, weight in model.named_parameters():
         learns = gradients[weight].ne(0)

@@ -13,7 +13,7 @@ from toy import QUICK, toy_recipe, write_quick_corpus
 
 from nmt.batching import Batch
 from nmt.errors import RecipeError
-from nmt.loss import smoothed_cross_entropy
+from nmt.model.products import multiply
 from nmt.run_folder import RunFolder, average_weights, read_weights
 from nmt.tokenizer import Tokenizer
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
@@ -143,11 +143,11 @@ def test_the_model_computes_in_the_recipes_precision(
 ) -> None:
     dtypes: set[torch.dtype] = set()
 
-    def loss(logits: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
-        dtypes.add(logits.dtype)
-        return smoothed_cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    def product(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        dtypes.add(rows.dtype)
+        return multiply(rows, weight, bias)
 
-    monkeypatch.setattr("nmt.training.module.smoothed_cross_entropy", loss)
+    monkeypatch.setattr("nmt.loss.multiply", product)
     folder = ground.fit(tmp_path, f"training.precision={precision}")
     assert dtypes == {dtype}
     assert {weight.dtype for weight in read_weights(folder.weights_file).values()} == {

@@ -62,14 +62,14 @@ class Seq2Seq(nn.Module):
         logits: Tensor = self.output_layer(readout.squeeze(1))  # (B, V)
         return logits, state, attention.squeeze(1)  # (B, S)
 
-    def forward(
+    def readouts(
         self,
         source_ids: Tensor,
         source_lengths: Tensor,
         target_input_ids: Tensor,
         target_mask: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Score every target token after its reference prefix (teacher forcing).
+        """Read every target token after its reference prefix (teacher forcing).
 
         Args:
             source_ids: Tokens and EOS, padded, (B, S), int64.
@@ -78,12 +78,25 @@ class Seq2Seq(nn.Module):
             target_mask: True at real target tokens, (B, T), bool.
 
         Returns:
-            The logits at the N real target positions, row by row, (N, V): none at padding; and the
-            attention, (B, T, S), padding included.
+            What the output layer reads at the N real target positions, row by row, (N, readout
+            size): nothing at padding; and the attention, (B, T, S), padding included.
         """
         encoder_output, state = self.encode(source_ids, source_lengths)
         readouts, _, attention = self.decoder(target_input_ids, state, encoder_output)
-        return self.output_layer(readouts[target_mask]), attention
+        return readouts[target_mask], attention
+
+    def forward(
+        self,
+        source_ids: Tensor,
+        source_lengths: Tensor,
+        target_input_ids: Tensor,
+        target_mask: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Score what follows every target token: `readouts`, and logits of them, (N, V)."""
+        readouts, attention = self.readouts(
+            source_ids, source_lengths, target_input_ids, target_mask
+        )
+        return self.output_layer(readouts), attention
 
     @torch.no_grad()
     def mix_inputs(

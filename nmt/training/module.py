@@ -58,8 +58,9 @@ class TranslationModule(LightningModule):
         The `loss` is over the number of tokens of the step's first batch.
         """
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        logits, attention = self._run(batch, self._inputs(batch))
-        loss = smoothed_cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        loss, attention = self._loss(
+            batch, self._inputs(batch), labels, label_smoothing=self.recipe.label_smoothing
+        )
         if self.recipe.coverage_loss is not None:
             repeated = coverage_loss(attention, batch.target_mask)
             loss = loss + self.recipe.coverage_loss * repeated
@@ -91,8 +92,7 @@ class TranslationModule(LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Add the negative log-likelihood of a batch; no smoothing."""
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        logits, _ = self._run(batch, batch.target_input_ids)
-        nll = smoothed_cross_entropy(logits, labels, label_smoothing=0.0)
+        nll, _ = self._loss(batch, batch.target_input_ids, labels, label_smoothing=0.0)
         self._validation += torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
 
     def on_validation_epoch_end(self) -> None:
@@ -153,12 +153,22 @@ class TranslationModule(LightningModule):
         self.model.train()
         return mixed
 
-    def _run(self, batch: Batch, target_input_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits at real target tokens, (N, V), and the attention, (B, T, S)."""
-        logits, attention = self.model(
+    def _loss(
+        self, batch: Batch, target_input_ids: Tensor, labels: Tensor, *, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the summed cross-entropy of a batch and the attention, (B, T, S)."""
+        readouts, attention = self.model.readouts(
             batch.source_ids, batch.source_lengths, target_input_ids, batch.target_mask
         )
-        return logits, attention
+        output = self.model.output_layer
+        loss = smoothed_cross_entropy(
+            readouts,
+            labels,
+            weight=output.weight,
+            bias=output.bias,
+            label_smoothing=label_smoothing,
+        )
+        return loss, attention
 
 
 def _optimizer(model: Seq2Seq, recipe: TrainingRecipe) -> torch.optim.Optimizer:
