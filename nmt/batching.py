@@ -164,11 +164,26 @@ class BatchDataset(Dataset[Batch]):
         return alignment
 
 
+def by_length(
+    source_lengths: NDArray[np.int32], target_lengths: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """Return the places of pairs sorted by source length, then target length, up and down by turns.
+
+    Pairs of the same lengths stay in order.
+    """
+    turns = np.where(source_lengths % 2, target_lengths, -target_lengths)
+    order: NDArray[np.int64] = np.lexsort((turns, source_lengths))
+    return order
+
+
 class LengthBuckets(Sampler[list[int]]):
     """Batches of pairs of like length, in random order.
 
-    The corpus is shuffled, sorted by target and source length, and cut from the short end; so every
-    epoch has the same number of batches of the same shapes, with other pairs in them.
+    The corpus is shuffled, sorted by source and target length, and cut from the short end; so every
+    epoch has the same number of batches of the same shapes, with other pairs in them. Most batches
+    have sources of one length, which a CPU reads faster than unequal ones. Targets get longer and
+    shorter by turns from one source length to the next: a batch that has sources of two lengths has
+    targets of like length all the same.
     """
 
     def __init__(
@@ -197,7 +212,7 @@ class LengthBuckets(Sampler[list[int]]):
         self._max_sentences = max_sentences
         self._seed = seed
         self._epoch = epoch
-        lengths = np.lexsort((self._source_lengths, self._target_lengths))
+        lengths = by_length(self._source_lengths, self._target_lengths)
         longer = np.maximum(self._source_lengths, self._target_lengths)[lengths]
         self._cuts = list(self._cut(longer))
 
@@ -209,7 +224,7 @@ class LengthBuckets(Sampler[list[int]]):
         """Yield the indices of each batch."""
         generator = np.random.default_rng((self._seed, self._epoch))
         shuffled = generator.permutation(len(self._source_lengths))
-        order = np.lexsort((self._source_lengths[shuffled], self._target_lengths[shuffled]))
+        order = by_length(self._source_lengths[shuffled], self._target_lengths[shuffled])
         indices = shuffled[order]
         for place in generator.permutation(len(self._cuts)):
             start, end = self._cuts[place]

@@ -141,9 +141,15 @@ def test_an_epoch_has_every_pair_once_within_the_limits(
 def plain_shapes(
     lengths: Lengths, max_tokens: float, max_sentences: float
 ) -> Counter[tuple[int, int, int]]:
-    """Shapes of the batches when pairs, the shortest first, join the batch until it is full."""
+    """Shapes of the batches when pairs, short sources first, join the batch until it is full.
+
+    Of equal sources with EOS the shorter targets come first where their length is odd, else the
+    longer ones.
+    """
     shapes: list[tuple[int, int, int]] = []
-    for source, target in sorted(lengths, key=lambda pair: (pair[1], pair[0])):
+    for source, target in sorted(
+        lengths, key=lambda pair: (pair[0], pair[1] if pair[0] % 2 == 0 else -pair[1])
+    ):
         grown = (1, source + 1, target + 1)
         if shapes:
             number, longest_source, longest_target = shapes[-1]
@@ -172,6 +178,14 @@ def test_every_epoch_has_batches_of_the_same_shapes(
     assert Counter(shape(batch, lengths) for batch in buckets) == plain_shapes(
         lengths, max_tokens or float("inf"), max_sentences or float("inf")
     )
+
+
+def test_most_batches_have_sources_of_one_length_and_like_targets() -> None:
+    lengths = [(source, target) for source in range(4, 8) for target in range(10) for _ in range(9)]
+    for batch in LengthBuckets(make_dataset(lengths), max_sentences=20, seed=1):
+        sources, targets = zip(*(lengths[index] for index in batch), strict=True)
+        assert max(targets) - min(targets) <= 3  # also where one source length follows another
+        assert max(sources) - min(sources) <= 1
 
 
 # In which order

@@ -6,6 +6,8 @@ mask can serve all steps.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -49,7 +51,10 @@ def thin(values: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
-    """Return zeros with the given probability and 1 / (1 - probability) elsewhere."""
-    keep = 1 - probability
-    # on a CPU two to three times as fast as bernoulli_
-    return torch.rand(shape, device=like.device).lt_(keep).div_(keep).to(like.dtype)
+    """Return zeros with the given probability, to 1 / 65536, and elsewhere what keeps the mean."""
+    size, kept = math.prod(shape), max(1, round((1 - probability) * 2**16))
+    # one random integer for four values: a CPU draws them four times as fast as it draws fractions
+    integers = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device)
+    sixteen_bits = integers.random_(-(2**63), None).view(torch.int16)[:size]
+    keep = sixteen_bits < kept - 2**15
+    return keep.to(like.dtype).mul_(2**16 / kept).view(shape)
