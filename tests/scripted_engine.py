@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ def random_script(seed: int, *, vocab_size: int, num_levels: int) -> Script:
     not be of a distribution: a search only adds and compares.
     """
 
+    @cache
     def script(source: Ids, prefix: Ids) -> list[float]:
         generator = random.Random(f"{seed} {source} {prefix}")
         return [-generator.randrange(num_levels) / 8 for _ in range(vocab_size)]
@@ -36,11 +38,23 @@ def attended_place(source: Ids, prefix: Ids) -> int:
     return (3 * sum(prefix) + len(prefix)) % len(source)
 
 
+def attention_weights(source: Ids, prefix: Ids, focus: float) -> list[float]:
+    """Where the scripted engine looks, in numbers that sum to 1."""
+    if len(source) == 1:
+        return [1.0]
+    weights = [(1 - focus) / (len(source) - 1)] * len(source)
+    weights[attended_place(source, prefix)] = focus
+    return weights
+
+
 class ScriptedEngine:
     """Follows a script; its state is nothing but source and target so far.
 
     `num_rows` notes how many rows each step had, `encoder_outputs` what the encoder's was.
     """
+
+    # How much of the attention is where `attended_place` says; the others get the rest, each alike.
+    focus = 1.0
 
     device = torch.device("cpu")
 
@@ -76,7 +90,9 @@ class ScriptedEngine:
         log_probs = torch.tensor([self.script(*row) for row in rows], dtype=torch.float)
         attention = torch.zeros(encoder_output.mask.shape)
         for row, source_and_prefix in enumerate(rows):
-            attention[row, attended_place(*source_and_prefix)] = 1
+            attention[row, : len(source_and_prefix[0])] = torch.tensor(
+                attention_weights(*source_and_prefix, self.focus)
+            )
         return log_probs, replace(state, hidden=targets.unsqueeze(0)), attention
 
 

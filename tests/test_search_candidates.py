@@ -1,58 +1,10 @@
-"""What may come next, and the highest values with their ties in order."""
-
-import math
-from dataclasses import replace
+"""The highest values, with their ties in order."""
 
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
-from nmt.search import SearchOptions
-from nmt.search.candidates import best_next_tokens, highest
-
-INFINITY = math.inf
-OPTIONS = SearchOptions(
-    beam_size=1,
-    num_hypotheses=1,
-    length_penalty=0.0,
-    max_length_ratio=1.0,
-    max_target_length=9,
-    bos_id=0,
-    eos_id=1,
-    banned_ids=(0, 3),
-)
-
-
-def allowed(log_probs: Tensor, token_ids: Tensor) -> list[dict[int, float]]:
-    """The tokens that each row may go on with, best first."""
-    return [
-        {
-            token: log_prob
-            for token, log_prob in zip(tokens, values, strict=True)
-            if log_prob > -INFINITY
-        }
-        for tokens, values in zip(token_ids.tolist(), log_probs.tolist(), strict=True)
-    ]
-
-
-def test_the_best_tokens_are_found_past_the_banned_ones_and_nothing_but_eos_at_the_limit() -> None:
-    log_probs = torch.tensor([[-0.5, -4.5, -2.5, -0.25, -3.5]] * 2)
-    before = log_probs.clone()
-    found = best_next_tokens(log_probs, torch.tensor([False, True]), 2, OPTIONS)
-    assert allowed(*found) == [{2: -2.5, 4: -3.5}, {1: -4.5}]
-    # An argument is never changed in place.
-    assert torch.equal(log_probs, before)
-
-
-def test_without_banned_tokens_none_is_missing() -> None:
-    found = best_next_tokens(
-        torch.tensor([[-3.0, -1.0, -2.0]]),
-        torch.tensor([False]),
-        3,
-        replace(OPTIONS, banned_ids=()),
-    )
-    assert allowed(*found) == [{1: -1.0, 2: -2.0, 0: -3.0}]
+from nmt.search.candidates import highest
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,15 +15,18 @@ class Hypothesis:
     Attributes:
         token_ids: The target tokens, without BOS and without EOS.
         log_prob: Natural log-probability of the tokens and of EOS after them.
-        score: What hypotheses are ranked by: `log_prob` after the length penalty.
+        score: What hypotheses are ranked by: `log_prob` after the penalties and bonuses of the
+            search options.
         attention: Where each target token looked, EOS being the last, (T, S), on the CPU; S counts
             the real tokens of this source alone.
+        token_log_probs: What each target token adds to `log_prob`, EOS being the last.
     """
 
     token_ids: tuple[int, ...]
     log_prob: float
     score: float
     attention: Tensor
+    token_log_probs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,12 @@ class Step:
 
     Attributes:
         sentences: The sentence of the batch that each belongs to, (R,), int64. Candidates of one
-            sentence stand together, best first.
+            sentence stand together, those in higher places of its beam first.
         parents: The row of the step before that each grew from, (R,), int64; without meaning at the
             first step.
         token_ids: Their last tokens, (R,), int64.
         log_probs: The log-probabilities of all their tokens, (R,).
-        scores: The same after the length penalty, (R,).
+        scores: What those that ended are ranked by, (R,).
         ended: True where EOS makes the candidate a hypothesis, (R,), bool.
         attention: The attention behind the last token, (R, S).
     """
@@ -69,7 +73,8 @@ def best_hypotheses(
         equal lengths the one that stood higher in the beam.
 
     Raises:
-        FloatingPointError: A sentence has no hypothesis: the model gave NaN or infinity.
+        FloatingPointError: A sentence has no hypothesis: the model gave NaN or infinity, or rules
+            forbade all.
     """
     steps = [step.cpu() for step in steps]
     found = []
@@ -77,7 +82,8 @@ def best_hypotheses(
         if not ends:
             raise FloatingPointError(
                 f"sentence {sentence} of the batch has no hypothesis: "
-                "the log-probabilities from the model are NaN or infinite"
+                "the log-probabilities from the model are NaN or infinite, "
+                "or the rules leave no token"
             )
         length = int(source_lengths[sentence])
         best = sorted(ends)[:num_hypotheses]
@@ -97,9 +103,10 @@ def _ends(steps: Sequence[Step], num_sentences: int) -> list[list[tuple[float, i
 def _trace(steps: Sequence[Step], row: int, source_length: int) -> Hypothesis:
     """Follow the parents of a row of the last step back to the first."""
     score, log_prob = float(steps[-1].scores[row]), float(steps[-1].log_probs[row])
-    token_ids, attention = [], []
+    token_ids, log_probs, attention = [], [], []
     for step in reversed(steps):
         token_ids.append(int(step.token_ids[row]))
+        log_probs.append(float(step.log_probs[row]))
         attention.append(step.attention[row, :source_length])
         row = int(step.parents[row])
     return Hypothesis(
@@ -107,4 +114,7 @@ def _trace(steps: Sequence[Step], row: int, source_length: int) -> Hypothesis:
         log_prob=log_prob,
         score=score,
         attention=torch.stack(attention[::-1]),
+        token_log_probs=tuple(
+            after - before for before, after in pairwise([0.0, *log_probs[::-1]])
+        ),
     )
