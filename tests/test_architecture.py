@@ -27,6 +27,7 @@ ROOMS = (
     "engine",
     "search",
     "alignment",
+    "confidence",
     "risk",
     "run_folder",
     "translator",
