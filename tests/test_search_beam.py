@@ -236,9 +236,10 @@ def test_hypotheses_are_distinct_sorted_and_say_truly_what_the_model_gave(
         assert not {BOS, EOS} & set(one.token_ids)
         with_eos = (*one.token_ids, EOS)
         prefixes = [with_eos[:place] for place in range(len(with_eos))]
-        assert one.log_prob == sum(
+        assert one.token_log_probs == tuple(
             script(source, prefix)[token] for prefix, token in zip(prefixes, with_eos, strict=True)
         )
+        assert one.log_prob == sum(one.token_log_probs)
         assert one.attention.shape == (len(with_eos), len(source))
         assert one.attention.argmax(dim=1).tolist() == [
             attended_place(source, prefix) for prefix in prefixes

@@ -36,6 +36,7 @@ def test_the_best_token_is_taken_at_each_position() -> None:
     [[found]] = greedy_search(ScriptedEngine(script), *pad_sources([(7, 8)]), OPTIONS)
     assert found.token_ids == (3, 2)
     assert found.log_prob == -4.0
+    assert found.token_log_probs == (-1.0, -2.0, -1.0)
     assert found.score == pytest.approx(-4.0 / (8 / 6) ** 0.6)
     assert found.attention.tolist() == [[1, 0], [1, 0], [0, 1]]
 
@@ -62,10 +63,11 @@ def test_greedy_search_is_beam_search_with_a_beam_of_one(
         for search in (greedy_search, beam_search)
     )
     for [one], [other] in zip(greedy, beam, strict=True):
-        assert (one.token_ids, one.log_prob, one.score) == (
+        assert (one.token_ids, one.log_prob, one.score, one.token_log_probs) == (
             other.token_ids,
             other.log_prob,
             other.score,
+            other.token_log_probs,
         )
         assert torch.equal(one.attention, other.attention)
 
