@@ -98,7 +98,7 @@ PACKAGES = {
     ),
 }
 # Steps before the clock starts, and steps that are timed.
-WINDOWS = {"sentences": (10, 60), "tokens": (4, 16)}
+WINDOWS = {"sentences": (10, 40), "tokens": (4, 16)}
 MAX_SENTENCES = 64
 MAX_TOKENS = 4096
 FOREVER = 1_000_000
