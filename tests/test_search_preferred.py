@@ -65,3 +65,35 @@ def test_the_length_penalty_divides_the_bonus_too() -> None:
     [[found]] = beam_search(ScriptedEngine(script), *pad_sources([(7,)]), options, demands)
     assert found.token_ids == (A, B)
     assert found.score == pytest.approx(4 / 3)
+
+
+def late_bloomer(source: Ids, prefix: Ids) -> list[float]:
+    """EOS at once is best, then C, then A, behind which B is certain."""
+    rows = {
+        (): [-9.0, -0.5, -2.0, -9.0, -1.0],
+        (A,): [-9.0, -9.0, -9.0, 0.0, -9.0],
+    }
+    return rows.get(prefix, [-9.0, 0.0, -9.0, -9.0, -9.0])
+
+
+@pytest.mark.parametrize(
+    ("options", "preferred", "score"),
+    [
+        # EOS has -0.5 at once; A has -2 then, and only the bonus of A B lifts it above that.
+        (OPTIONS, ((A, B),), 2.0),
+        # C has (-1 + 2) / 2. At the limit of length no bonus would be worth as much any more.
+        (
+            replace(OPTIONS, beam_size=3, length_penalty=1.0, max_target_length=20),
+            ((A, B), (C,)),
+            2 / 3,
+        ),
+    ],
+)
+def test_a_search_goes_on_while_a_bonus_may_still_come(
+    options: SearchOptions, preferred: tuple[Ids, ...], score: float
+) -> None:
+    options = replace(options, normalization="plain")
+    demands = [Demands(preferred=preferred)]
+    [[found]] = beam_search(ScriptedEngine(late_bloomer), *pad_sources([(7,)]), options, demands)
+    assert found.token_ids == (A, B)
+    assert found.score == pytest.approx(score)

@@ -117,3 +117,19 @@ def test_required_phrases_may_repeat_themselves(size: int) -> None:
     )
     # No token more than that, and EOS, which costs less than any other.
     assert found.token_ids == (B, B, B, B)
+
+
+def fond_of_c(source: Ids, prefix: Ids) -> list[float]:
+    return [0.0, -0.5, -8.0, -8.0, -0.25, -2.0]
+
+
+@pytest.mark.parametrize("limit", [3, 4, 5])
+def test_no_token_is_taken_that_leaves_too_little_room_beside_an_avoided_phrase(limit: int) -> None:
+    options = replace(OPTIONS, beam_size=30, num_hypotheses=30, max_target_length=limit)
+    demands = [Demands(required=((A, B),), avoided=((C, A),))]
+    [found] = beam_search(ScriptedEngine(fond_of_c), *pad_sources([(7,)]), options, demands)
+    assert (A, B) in {one.token_ids for one in found}
+    for one in found:
+        pairs = list(zip(one.token_ids, one.token_ids[1:], strict=False))
+        assert (A, B) in pairs
+        assert (C, A) not in pairs
