@@ -133,3 +133,11 @@ def test_no_token_is_taken_that_leaves_too_little_room_beside_an_avoided_phrase(
         pairs = list(zip(one.token_ids, one.token_ids[1:], strict=False))
         assert (A, B) in pairs
         assert (C, A) not in pairs
+
+
+def test_a_beam_of_one_does_not_run_out_of_room() -> None:
+    options = replace(OPTIONS, beam_size=1, max_target_length=5)
+    demands = [Demands(prefix=(C,), required=((A, B),), avoided=((C, A),))]
+    [[found]] = beam_search(ScriptedEngine(fond_of_c), *pad_sources([(7,)]), options, demands)
+    # A second C would be liked better than D, but again keep A away.
+    assert found.token_ids == (C, D, A, B)
