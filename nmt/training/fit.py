@@ -91,17 +91,7 @@ def count_steps(recipe: TrainingRecipe, *, num_batches: int) -> int:
 
 def _translator(model: Seq2Seq, folder: RunFolder, recipe: Recipe) -> Translator:
     """Return a translator around a model in memory, as users get it from a run folder."""
-    decoding = recipe.decoding
-    return Translator(
-        *folder.tokenizers,
-        ModelEngine(model),
-        beam_size=decoding.beam_size,
-        length_penalty=decoding.length_penalty,
-        max_length_ratio=decoding.max_length_ratio,
-        max_target_length=decoding.max_target_length,
-        max_source_length=decoding.max_source_length,
-        batch_size=decoding.batch_size,
-    )
+    return Translator(*folder.tokenizers, ModelEngine(model), recipe.decoding)
 
 
 def _trainer(recipe: Recipe, folder: RunFolder, callbacks: list[Callback]) -> Trainer:
