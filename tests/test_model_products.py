@@ -58,6 +58,25 @@ def test_a_loop_comes_back_twice_where_it_is_asked_twice() -> None:
     torch.testing.assert_close(torch.autograd.grad(loss, weight), first)
 
 
+def test_a_pass_that_stops_before_the_weight_adds_nothing_to_the_next() -> None:
+    weight, rows = matrix(5, 5).requires_grad_(), matrix(4, 5).requires_grad_()
+    loss = run_loop(weight, None, rows, is_one_product=True)
+    torch.autograd.grad(loss, rows, retain_graph=True)
+    expected = run_loop(weight, None, rows, is_one_product=False)
+    torch.testing.assert_close(
+        torch.autograd.grad(loss, weight), torch.autograd.grad(expected, weight)
+    )
+
+
+def test_a_frozen_weight_lets_the_gradient_through() -> None:
+    weight, rows = matrix(5, 5), matrix(4, 5).requires_grad_()
+    found = run_loop(weight, None, rows, is_one_product=True)
+    expected = run_loop(weight, None, rows, is_one_product=False)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, rows), torch.autograd.grad(expected, rows)
+    )
+
+
 def test_a_loop_keeps_nothing_where_nothing_is_learned() -> None:
     weight = matrix(5, 5).requires_grad_()
     with torch.no_grad():
