@@ -138,10 +138,21 @@ def test_the_logits_of_a_sure_model_cost_what_they_should() -> None:
     assert gradient.tolist() == [[0, -1, 1]]
 
 
+def test_a_token_that_is_ruled_out_takes_nothing_from_the_others() -> None:
+    bias = torch.tensor([0.0, float("-inf"), 0.0])
+    readouts = torch.zeros(1, 3, requires_grad=True)
+    loss = smoothed_cross_entropy(
+        readouts, torch.tensor([2]), weight=torch.eye(3), bias=bias, label_smoothing=0.0
+    )
+    assert loss.item() == pytest.approx(math.log(2))
+    (gradient,) = torch.autograd.grad(loss, readouts)
+    assert gradient.tolist() == [[0.5, 0, -0.5]]
+
+
 def test_the_gradient_is_asked_for_once() -> None:
     loss = loss_of(torch.tensor(LOGITS, requires_grad=True), 0.1)
     loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-    with pytest.raises(TypeError):
+    with pytest.raises(RuntimeError, match="gives its gradient once, got a second backward pass"):
         loss.backward()  # type: ignore[no-untyped-call]
 
 
