@@ -23,7 +23,8 @@ def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         weight: W, (M, K), with strides of any order.
         bias: b, (M,); None is zero.
     """
-    if _HAS_ONEDNN and rows.device.type == "cpu" and rows.dtype == torch.float32 and len(rows):
+    is_on = _HAS_ONEDNN and torch.backends.mkldnn.enabled
+    if is_on and rows.device.type == "cpu" and rows.dtype == torch.float32 and len(rows):
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
         return product
     return torch.nn.functional.linear(rows, weight, bias)
