@@ -1,6 +1,6 @@
 """Whether batch size, order, padding and number of threads leave translations as they are.
 
-    python benchmarks/invariance.py --model RUN --input FILE [--lines N]
+    python benchmarks/invariance.py --model RUN --input FILE [--lines N] [--threads 1 2]
 
 Greedy and beam search, batches of 1, 7 and 64, in order and shuffled, one thread and two: each must
 give the tokens that batches of 64 give on one thread. Under 10,000 lines none may differ, from
@@ -50,12 +50,14 @@ class Way:
         return f"batches of {self.batch_size}, threads {self.num_threads}{order}"
 
 
-WAYS = [
-    Way(batch_size, num_threads, is_shuffled)
-    for num_threads in (1, 2)
-    for batch_size in BATCH_SIZES
-    for is_shuffled in (False, True)
-]
+def ways(threads: Sequence[int]) -> list[Way]:
+    """Return all ways, the first being what the others are held against."""
+    return [
+        Way(batch_size, num_threads, is_shuffled)
+        for num_threads in threads
+        for batch_size in BATCH_SIZES
+        for is_shuffled in (False, True)
+    ]
 
 
 def translate(
@@ -135,12 +137,13 @@ def main() -> int:
     parser.add_argument("--model", required=True, help="a run folder")
     parser.add_argument("--input", required=True, help="one sentence a line")
     parser.add_argument("--lines", type=int, help="take so many of the first lines")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
     with Path(options.input).open(encoding="utf-8", newline="\n") as file:
         lines = [line.removesuffix("\n") for line in islice(file, options.lines)]
     is_well = True
     for beam_size in BEAM_SIZES:
-        first, *others = WAYS
+        first, *others = ways(options.threads)
         expected = translate(options.model, beam_size, first, lines)
         print(f"beam {beam_size}: {len(lines)} lines, against {first}")
         for way in others:
