@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-
 # Logits that are held at once, in numbers: more tokens are scored in parts.
 _MOST_LOGITS = 2**24
 
