@@ -14,7 +14,7 @@ from scripted_engine import Ids, ScriptedEngine
 from tiny_run import SOURCES, write_run
 from torch import Tensor
 
-from nmt.engine import Engine, ModelEngine
+from nmt.engine import Engine, FoldedEngine
 from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.model import DecoderState, EncoderOutput
 from nmt.recipe import DecodingRecipe, TokenizerRecipe
@@ -477,7 +477,7 @@ def test_a_run_folder_is_enough_to_translate_as_its_recipe_says(run: Path) -> No
     by_hand = Translator(
         trained.source_tokenizer,
         trained.target_tokenizer,
-        ModelEngine(trained.model),
+        FoldedEngine(trained.model),
         DecodingRecipe(beam_size=2, max_target_length=8, max_source_length=50, batch_size=3),
     )
     translator = Translator.load(run)
