@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,12 @@ import torch
 from tiny_run import SOURCES, TARGETS, write_run
 
 from nmt.cli.main import main
-from nmt.confidence import dump_confidence, expected_calibration_error, reliability_plot
+from nmt.confidence import (
+    calibration_bins,
+    dump_confidence,
+    expected_calibration_error,
+    reliability_plot,
+)
 from nmt.corpus import load_pairs
 from nmt.evaluation import compute_scores
 from nmt.run_folder import RunFolder
@@ -168,6 +174,10 @@ def test_a_confidence_can_be_learned_for_a_run_without(
     )
     picture = (run.report / "calibration.png").read_bytes()
     assert picture == reliability_plot(confidences, qualities)
+    numbers = json.loads((run.report / "calibration.json").read_text(encoding="utf-8"))
+    assert numbers["expected_calibration_error"] == error
+    assert numbers["bins"] == [asdict(one) for one in calibration_bins(confidences, qualities)]
+    assert sum(one["count"] for one in numbers["bins"]) == len(found)
 
 
 def test_too_few_pairs_teach_no_confidence(

@@ -1,7 +1,9 @@
 """`nmt evaluate`: translates a test set, prints its scores and writes a report."""
 
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,10 +134,10 @@ def _fit_confidence(folder: "RunFolder", device: str) -> None:
 def _report_calibration(
     report: Path, translations: "Sequence[Translation]", references: "Sequence[str]"
 ) -> None:
-    """Say how well the confidence has told the quality of a test set, and draw it."""
+    """Say how well the confidence has told the quality of a test set, in numbers and a picture."""
     import numpy as np
 
-    from nmt.confidence import expected_calibration_error, reliability_plot
+    from nmt.confidence import calibration_bins, expected_calibration_error, reliability_plot
     from nmt.run_folder import write_atomically
     from nmt.translator import sentence_qualities
 
@@ -149,6 +151,9 @@ def _report_calibration(
     confidences = np.array([confidence for confidence, _, _ in told])
     qualities = sentence_qualities([text for _, text, _ in told], [ref for _, _, ref in told])
     error = expected_calibration_error(confidences, qualities)
+    bins = [asdict(one) for one in calibration_bins(confidences, qualities)]
+    numbers = {"expected_calibration_error": error, "bins": bins}
+    write_atomically(report / "calibration.json", json.dumps(numbers, indent=2) + "\n")
     write_atomically(report / "calibration.png", reliability_plot(confidences, qualities))
     print(f"confidence: expected calibration error {error:.3f}", file=sys.stderr)
 
