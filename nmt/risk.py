@@ -1,8 +1,9 @@
 """Minimum Bayes risk: of several translations of a sentence, the one most like all the others.
 
-Kumar & Byrne (2004) choose the translation of least expected loss; Eikema & Aziz (2020) estimate
-what is to be expected from samples of a neural model. Here, turned round, the expected utility is
-to be greatest, utility being the chrF2 or the BLEU of one sentence.
+Kumar & Byrne (2004) choose the translation of least expected loss; Eikema & Aziz (2020, 2022)
+estimate what is to be expected from samples of a neural model, the same samples being candidates
+and references. Here, turned round, the expected utility is to be greatest, utility being the chrF2
+or the BLEU of one sentence.
 
 Knows lines of text and how likely each is; which search found them is no matter here.
 """
