@@ -1,6 +1,6 @@
 """BLEU and speed of every way to decode: beams, penalties, minimum Bayes risk, an ensemble.
 
-    python benchmarks/decoding.py --model RUN [--ensemble RUN ...] --source FILE --reference FILE \
+    python benchmarks/search.py --model RUN [--ensemble RUN ...] --source FILE --reference FILE \
         [--plot FILE.png] [--lines N]
 
 The ensemble is that of all the runs named. Each way translates the whole file once, in batches of
