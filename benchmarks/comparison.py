@@ -96,8 +96,11 @@ def train_ours_on_top(setting: Setting, folder: Path, *, feeding: bool) -> list[
 
 
 def train_eole(setting: Setting, folder: Path, *, feeding: bool) -> list[str]:
-    """Write Eole's configuration; its recurrent decoder has no input feeding."""
-    assert not feeding
+    """Write Eole's configuration.
+
+    Its architecture `rnn` makes every encoder one of a single direction, whatever is asked for
+    (0.6.4), so the parts are put together as a custom one.
+    """
     training = optimization(setting) | {
         "batch_type": "sents" if setting.is_by_sentences else "tokens",
         "model_path": str(folder / "model"),
@@ -110,9 +113,15 @@ def train_eole(setting: Setting, folder: Path, *, feeding: bool) -> list[str]:
         "transforms": [],
         "training": training,
         "model": {
-            "architecture": "rnn",
+            "architecture": "custom",
             "encoder": {"encoder_type": "brnn", "layers": 2, "hidden_size": 512},
-            "decoder": {"layers": 2, "hidden_size": 512, "global_attention": "general"},
+            "decoder": {
+                "decoder_type": "rnn",
+                "layers": 2,
+                "hidden_size": 512,
+                "global_attention": "general",
+            },
+            "input_feed": int(feeding),
             "embeddings": {"word_vec_size": 512},
             "share_embeddings": True,
             "share_decoder_embeddings": True,

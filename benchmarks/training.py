@@ -69,6 +69,7 @@ PROGRAMS = {
     "opennmt": _program("opennmt", train_opennmt),
     "joeynmt": _program("joeynmt", train_joeynmt),
     "ours-feeding": _program("ours", train_ours, FEEDING, feeding=True),
+    "eole-feeding": _program("eole", train_eole, FEEDING, feeding=True),
     "opennmt-feeding": _program("opennmt", train_opennmt, FEEDING, feeding=True),
     "joeynmt-feeding": _program("joeynmt", train_joeynmt, FEEDING, feeding=True),
 }
