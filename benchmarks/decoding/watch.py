@@ -136,7 +136,7 @@ def watch_joeynmt(watch: Watch) -> Callable[[], Any]:
     It reads `min_output_length` from its configuration and logs it, but does not hand it on to its
     search (2.3.0), which would take it: so it is handed on here.
     """
-    module = import_module("joeynmt.prediction")
+    module: Any = import_module("joeynmt.prediction")
     predict, search = module.predict, module.search
 
     def timed(*args: Any, **kwargs: Any) -> Any:
