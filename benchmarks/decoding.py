@@ -164,9 +164,9 @@ class Program:
 
 
 PROGRAMS = {
-    "ours": Program(TITLES["ours"], "ours", translate_ours, 64),
-    "eole": Program(TITLES["eole"], "eole", translate_eole, 64),
-    "opennmt": Program(TITLES["opennmt"], "opennmt", translate_opennmt, 64),
+    "ours": Program(TITLES["ours"], "ours", translate_ours, 128),
+    "eole": Program(TITLES["eole"], "eole", translate_eole, 128),
+    "opennmt": Program(TITLES["opennmt"], "opennmt", translate_opennmt, 128),
     "joeynmt": Program(TITLES["joeynmt"], "joeynmt", translate_joeynmt, 64),
 }
 
