@@ -55,29 +55,29 @@ def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
         NMTError: The recipe, its data or the folder cannot be used; nothing is lost.
     """
     folder = RunFolder(run_dir)
-    _check(recipe, folder)
+    _check(recipe)
+    _check_folder(recipe, folder)
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
-    folder.make()
-    try:
-        with _logging_to(_StderrHandler()):
-            if is_finished(folder):
-                _log.info("%s is trained already: nothing to do", folder.path)
-                return folder
-            # The log file is opened when the run begins: one that does not leaves no file behind.
-            earlier = _Collector()
-            with _logging_to(earlier):
-                corpora = load_corpora(recipe)
-                if folder.is_started:
-                    _check_data(folder, corpora)
-                data = _prepare(recipe, folder, corpora)
-            with _logging_to(_LogFile(folder.log_file)) as log_file:
-                for record in earlier.records:
-                    log_file.handle(record)
-                with _saying_how_to_go_on(folder):
-                    _train(recipe, folder, corpora, data)
-    finally:
-        folder.remove_if_empty()
+    with folder.held() as killed, _logging_to(_StderrHandler()):
+        _check_folder(recipe, folder)  # again: another run may have begun here in between
+        if is_finished(folder):
+            _log.info("%s is trained already: nothing to do", folder.path)
+            return folder
+        # The log file is opened when the run begins: one that does not leaves no file behind.
+        earlier = _Collector()
+        with _logging_to(earlier):
+            if killed is not None:
+                _log.info("%s was killed while it trained here", killed)
+            corpora = load_corpora(recipe)
+            if folder.is_started:
+                _check_data(folder, corpora)
+            data = _prepare(recipe, folder, corpora)
+        with _logging_to(_LogFile(folder.log_file)) as log_file:
+            for record in earlier.records:
+                log_file.handle(record)
+            with _saying_how_to_go_on(folder):
+                _train(recipe, folder, corpora, data)
     return folder
 
 
@@ -98,7 +98,7 @@ def is_finished(folder: RunFolder) -> bool:
     return folder.card_file.exists() and folder.weights_file.exists()
 
 
-def _check(recipe: Recipe, folder: RunFolder) -> None:
+def _check(recipe: Recipe) -> None:
     """Find out before the work what would stop it later."""
     device = choose_device(recipe.training.device)
     if recipe.training.precision == "fp16" and device != "cuda":
@@ -114,6 +114,10 @@ def _check(recipe: Recipe, folder: RunFolder) -> None:
         target_lang=recipe.data.direction[1],
         bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
     )
+
+
+def _check_folder(recipe: Recipe, folder: RunFolder) -> None:
+    """See that the folder is of this run, or of none."""
     if folder.is_started:
         changes = [
             change
