@@ -21,6 +21,7 @@ from nmt.run_folder import (
     write_atomically,
     write_weights,
 )
+from nmt.run_folder.weights import FORMAT_VERSION
 from nmt.tokenizer import Tokenizer
 
 OUTPUT_BIAS = "output_layer.bias"
@@ -507,3 +508,21 @@ def test_a_run_folder_translates_wherever_it_is(run: RunFolder, tmp_path: Path) 
     before = Translator.load(run.path).translate(SOURCES)
     run.path.rename(tmp_path / "elsewhere")
     assert Translator.load(tmp_path / "elsewhere").translate(SOURCES) == before
+
+
+@pytest.mark.parametrize("version", ["1", FORMAT_VERSION])
+def test_a_run_folder_of_every_format_is_read_for_ever(version: str) -> None:
+    """These folders were written when the formats were new, and are never written again."""
+    path = Path(__file__).parent / "run_folders" / f"format-{version}"
+    with safetensors.safe_open(path / "model.safetensors", framework="pt") as file:
+        assert file.metadata()["format_version"] == version
+    expected = json.loads((path / "expected.json").read_text(encoding="utf-8"))
+    found = list(Translator.load(path).translate_detailed(expected["sources"]))
+    assert [translation.score for translation in found] == pytest.approx(
+        expected["scores"], abs=1e-3
+    )
+
+
+def test_there_is_a_run_folder_of_every_format() -> None:
+    folders = {path.name for path in (Path(__file__).parent / "run_folders").iterdir()}
+    assert folders == {f"format-{number}" for number in range(1, int(FORMAT_VERSION) + 1)}

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from nmt.errors import CheckpointError, NMTError
 from nmt.model import Seq2Seq, build_model
 from nmt.recipe import Recipe, dump_recipe, load_recipe
 from nmt.run_folder.lock import Holder, locked
-from nmt.run_folder.weights import read_weights, set_weights
+from nmt.run_folder.weights import check_weights, read_weights, set_weights
 from nmt.run_folder.writing import (
     check_free,
     flush,
@@ -64,6 +64,7 @@ class RunFolder:
         self.previous_checkpoint = self.checkpoints / "previous.ckpt"
         self.lock_file = self.path / ".lock"
         self.metrics_file = self.path / "metrics.jsonl"
+        self.skipped_file = self.path / "skipped.jsonl"
         self.curves_file = self.path / "curves.png"
         self.log_file = self.path / "log.txt"
         self.cleaning_file = self.path / "cleaning.json"
@@ -189,6 +190,20 @@ class RunFolder:
         write_atomically(self.versions_file, json.dumps(versions, indent=2) + "\n")
         write_atomically(self.recipe_file, dump_recipe(recipe))
 
+    def change_recipe(self, recipe: Recipe, changes: Sequence[str], *, at: str) -> None:
+        """Go on with another recipe, and write down since when.
+
+        Args:
+            recipe: The recipe from now on.
+            changes: What differs.
+            at: How far the run has come.
+        """
+        versions = self.versions()
+        versions["changes"] = [*versions.get("changes", []), {"at": at, "changes": list(changes)}]
+        write_atomically(self.versions_file, json.dumps(versions, indent=2) + "\n")
+        write_atomically(self.recipe_file, dump_recipe(recipe))
+        self.__dict__.pop("recipe", None)  # as it was read before
+
     def take_back_start(self) -> None:
         """Delete what `start` and its caller wrote, where the run did not come to begin."""
         if not self.is_started:
@@ -234,20 +249,39 @@ class RunFolder:
         return model_for(self.recipe, self.tokenizers)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One entry for each validation so far; a last line cut off by a crash is left out."""
-        if not self.metrics_file.exists():
-            return []
-        entries = []
-        for line in self.metrics_file.read_bytes().split(b"\n"):
-            # bytes: what is cut off may end within a character
-            with contextlib.suppress(ValueError):
-                entries.append(json.loads(line))
+        """One entry for each validation so far; a last line cut off by a crash is left out.
+
+        Raises:
+            CheckpointError: An entry is not that of a validation.
+        """
+        entries = _read_lines(self.metrics_file)
+        for entry in entries:
+            for key in ("epoch", "step", "seconds", "loss"):
+                if type(entry.get(key)) not in (int, float):
+                    raise CheckpointError(
+                        f"{self.metrics_file}: {key} must be a number, got {entry.get(key)!r}"
+                    )
         return entries
+
+    def skipped(self) -> list[dict[str, Any]]:
+        """One entry for each optimizer step that was left out, the first ones at least."""
+        return _read_lines(self.skipped_file)
 
     def scores(self) -> list[dict[str, Any]]:
         """What the test set was scored with; empty where it was not yet."""
-        found = _read_json(self.report / "scores.json")
-        return found if isinstance(found, list) else []
+        path = self.report / "scores.json"
+        found = _read_json(path)
+        scores = found if isinstance(found, list) else []
+        for score in scores:
+            if not isinstance(score, dict) or not (
+                isinstance(score.get("value"), int | float)
+                and isinstance(score.get("name"), str)
+                and isinstance(score.get("signature"), str)
+            ):
+                raise CheckpointError(
+                    f"{path}: a score must have a name, a value and a signature, got {score!r}"
+                )
+        return scores
 
     def _require(self, *files: Path) -> None:
         if not self.path.is_dir():
@@ -287,17 +321,37 @@ def load_run(path: str | Path, *, device: torch.device | str = "cpu") -> Trained
     folder._require(folder.weights_file)
     weights = read_weights(folder.weights_file)
     _check_vocabulary(folder, weights, source, target)
+    _check_shapes(folder, weights)
     model = folder.build_model()
     set_weights(model, weights, name=str(folder.weights_file))
     return TrainedRun(recipe, source, target, model.to(device).eval())
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects of a file of lines; none where it is missing."""
+    if not path.exists():
+        return []
+    entries = []
+    for line in path.read_bytes().split(b"\n"):
+        # bytes: what is cut off may end within a character
+        with contextlib.suppress(ValueError, RecursionError):
+            entries.append(json.loads(line))
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def _read_json(path: Path) -> Any:
     """Return what is in a file; None where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def _check_shapes(folder: RunFolder, weights: Mapping[str, Tensor]) -> None:
+    """See that the weights are of the recipe before memory is taken for what it asks for."""
+    with torch.device("meta"):  # shapes without the weights in them
+        shapes = folder.build_model()
+    check_weights(shapes, weights, name=str(folder.weights_file))
 
 
 def _check_vocabulary(

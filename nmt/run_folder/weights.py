@@ -45,14 +45,27 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             renamed = _renamed(path, metadata)
             return {renamed(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged or not safetensors ({error})") from error
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: damaged or not safetensors ({reason})") from error
 
 
 def set_weights(model: Seq2Seq, weights: Mapping[str, Tensor], *, name: str) -> None:
     """Put weights into a model; those that it shares between parts may be given once.
 
     Raises:
-        CheckpointError: A weight is missing, unknown or of another shape.
+        CheckpointError: As `check_weights`.
+    """
+    check_weights(model, weights, name=name)
+    state = model.state_dict()
+    for key, weight in weights.items():
+        state[key].copy_(weight)
+
+
+def check_weights(model: Seq2Seq, weights: Mapping[str, Tensor], *, name: str) -> None:
+    """See that weights are those of a model, which may be one of shapes alone.
+
+    Raises:
+        CheckpointError: A weight is missing, unknown, of another shape or type, or no number.
     """
     state = model.state_dict()
     missing = _unique(state).keys() - weights.keys()
@@ -67,7 +80,15 @@ def set_weights(model: Seq2Seq, weights: Mapping[str, Tensor], *, name: str) -> 
                 f"{name}: weight {key!r} must have the shape {tuple(state[key].shape)}, "
                 f"got {tuple(weight.shape)}; not of the run's recipe"
             )
-        state[key].copy_(weight)
+        if not weight.is_floating_point():
+            raise CheckpointError(
+                f"{name}: weight {key!r} must be of a floating point type, got {weight.dtype}"
+            )
+        if not weight.isfinite().all():
+            raise CheckpointError(
+                f"{name}: weight {key!r} must be finite numbers, got some that are not; damaged, "
+                "or of a training that has diverged"
+            )
 
 
 def average_weights(files: Sequence[Path]) -> dict[str, Tensor]:
