@@ -484,11 +484,21 @@ def test_no_moment_of_a_save_leaves_a_run_without_a_checkpoint(
 
 @pytest.mark.parametrize("num_bytes", [1, 12, 16])  # at 16 the é is cut in two
 def test_a_last_line_cut_off_is_left_out_of_the_metrics(num_bytes: int, run: RunFolder) -> None:
-    lines = '{"epoch": 1}\n' + '{"sample": "été"}\n'
-    cut = lines.encode("utf-8")[: len('{"epoch": 1}\n') + num_bytes]
+    entry = {"epoch": 1, "step": 3, "seconds": 1.5, "loss": 2.5}
+    first = json.dumps(entry) + "\n"
+    cut = (first + '{"sample": "été"}\n').encode("utf-8")[: len(first) + num_bytes]
     assert (num_bytes == 16) == cut.endswith(b"\xc3")
     run.metrics_file.write_bytes(cut)
-    assert run.metrics() == [{"epoch": 1}]
+    assert run.metrics() == [entry]
+
+
+@pytest.mark.parametrize("value", ['"1"', "null", "true", "[]"])
+def test_metrics_that_are_none_are_refused(value: str, run: RunFolder) -> None:
+    line = f'{{"epoch": 1, "step": {value}, "seconds": 1.5, "loss": 2.5}}\n'
+    run.metrics_file.write_text(line, encoding="utf-8", newline="\n")
+    message = rf"metrics\.jsonl: step must be a number, got {re.escape(repr(json.loads(value)))}$"
+    with pytest.raises(CheckpointError, match=message):
+        run.metrics()
 
 
 def test_what_is_not_yet_there_is_empty(run: RunFolder) -> None:

@@ -19,6 +19,11 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def send_all(*numbers: int) -> None:
+    for number in numbers:
+        send(number)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_where_nothing_is_to_be_saved_a_signal_ends_the_run_at_once(number: signal.Signals) -> None:
     stops = StopRequests()
@@ -47,8 +52,7 @@ def test_while_it_is_deferred_a_signal_is_noted_and_heeded_at_the_end(
 def test_a_second_ctrl_c_does_not_wait() -> None:
     stops = StopRequests()
     with stops.heeded(), pytest.raises(KeyboardInterrupt), stops.deferred():
-        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
-            send(number)
+        send_all(signal.SIGTERM, signal.SIGTERM, signal.SIGINT)
 
 
 def test_handlers_are_given_back() -> None:
