@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nmt.errors import RecipeError
+from nmt.bleu import build_bleu
 
 # NumPy and sacreBLEU are imported where they are used: `--help` needs neither.
 if TYPE_CHECKING:
@@ -191,16 +191,7 @@ def _rank(texts: Sequence[str], weights: Sequence[float], table: "NDArray[np.flo
 @functools.cache
 def _load_tokenizer(name: str) -> Callable[[str], str]:
     """Return sacreBLEU's tokenizer of this name: from a line to words with blanks between them."""
-    from sacrebleu.metrics.bleu import BLEU
-
-    if name not in BLEU.TOKENIZERS:
-        known = ", ".join(repr(tokenizer) for tokenizer in BLEU.TOKENIZERS)
-        raise RecipeError(f"bleu_tokenizer must be one of {known}, got {name!r}")
-    try:
-        tokenizer: Callable[[str], str] = BLEU(tokenize=name).tokenizer
-    except (RuntimeError, OSError) as error:  # its package is missing; its file cannot be fetched
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"bleu_tokenizer {name!r} cannot be used here: {reason}") from error
+    tokenizer: Callable[[str], str] = build_bleu(name).tokenizer
     return tokenizer
 
 

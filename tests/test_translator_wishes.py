@@ -36,7 +36,7 @@ def test_a_line_of_another_form_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError) as caught:
         read_glossary(path)
     assert str(caught.value) == (
-        f"{path}: line 2: must be a source phrase, a tab and a target phrase, got {line!r}"
+        f"{path}: line 2 must be a source phrase, a tab and a target phrase, got {line!r}"
     )
 
 

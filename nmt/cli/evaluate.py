@@ -10,7 +10,6 @@ import typer
 from nmt.cli.options import (
     BatchSize,
     BeamSize,
-    Device,
     DeviceOption,
     LengthPenalty,
     Model,
@@ -59,7 +58,7 @@ def evaluate_command(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     threads: Threads = None,
 ) -> None:
     """Translate a test set, print its scores and write a report."""
@@ -86,10 +85,10 @@ def evaluate_command(
     if threads is not None:
         torch.set_num_threads(threads)
     if fit_confidence:
-        _fit_confidence(folder, device.value)
+        _fit_confidence(folder, device)
     translator = Translator.load(
         model,
-        device=device.value,
+        device=device,
         beam_size=beam_size,
         length_penalty=length_penalty,
         batch_size=batch_size,

@@ -65,7 +65,7 @@ def read_glossary(path: Path) -> tuple[Term, ...]:
         columns = [_spaced(column) for column in line.split("\t")]
         if len(columns) != 2 or not all(columns):
             raise DataError(
-                f"{place}: must be a source phrase, a tab and a target phrase, got {line!r}"
+                f"{place} must be a source phrase, a tab and a target phrase, got {line!r}"
             )
         source, target = columns
         term = Term(source, Phrase(target, place))
