@@ -1,7 +1,7 @@
 """BLEU and speed of every way to decode: beams, penalties, minimum Bayes risk, an ensemble.
 
     python benchmarks/search.py --model RUN [--ensemble RUN ...] --source FILE --reference FILE \
-        [--plot FILE.png] [--lines N]
+        [--plot FILE.png] [--lines N] [--threads N]
 
 The ensemble is that of all the runs named. Each way translates the whole file once, in batches of
 the recipe's size, after a few lines that are not timed; sentences a second are of the wall clock.
@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
 
 from nmt import Translator
 from nmt.evaluation import Score, compute_scores
@@ -101,7 +103,7 @@ def draw(results: Sequence[Result], path: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     lines: dict[str, list[Result]] = {}
@@ -119,7 +121,7 @@ def draw(results: Sequence[Result], path: str) -> None:
                 )
     axes.set(xscale="log", xlabel="sentences a second", ylabel="BLEU")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    figure.legend(fontsize=7, loc="outside right upper")
     figure.savefig(path, dpi=120)
 
 
@@ -137,8 +139,11 @@ def main() -> None:
     parser.add_argument("--source", required=True)
     parser.add_argument("--reference", required=True)
     parser.add_argument("--lines", type=int, help="take so many of the first lines")
+    parser.add_argument("--threads", type=int, help="CPU threads to compute with")
     parser.add_argument("--plot", help="a picture to write")
     options = parser.parse_args()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     sources, references = (
         read(path, options.lines) for path in (options.source, options.reference)
     )
@@ -153,7 +158,10 @@ def main() -> None:
             f"| {result.speed:.1f} |",
             flush=True,
         )
-    print(f"\n{len(sources)} sentences; {results[0].bleu.signature}")
+    print(
+        f"\n{len(sources)} sentences, {torch.get_num_threads()} threads; "
+        f"{results[0].bleu.signature}"
+    )
     if options.plot:
         draw(results, options.plot)
 

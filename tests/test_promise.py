@@ -22,7 +22,7 @@ MULTI30K = Path(__file__).parents[2] / "shared" / "data" / "multi30k" / "raw"
 NUM_TRAIN, NUM_TRANSLATED = 1600, 72
 RECIPE = """
 data: {{source_lang: en, target_lang: de, train: {train}, validation: {held_out}, test: {held_out}}}
-tokenizer: {{vocab_size: 1200, byte_fallback: false}}
+tokenizer: {{vocab_size: 1000, byte_fallback: false}}
 model:
   embedding_size: 64
   encoder: {{num_layers: 1, hidden_size: 32}}
