@@ -241,7 +241,7 @@ def test_what_was_measured_after_the_checkpoint_is_forgotten(
 def test_time_goes_on_where_it_stood(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.folder.metrics_file.write_text(
-        '{"epoch": 1, "seconds": 5000.0, "loss": 1.0}\n', encoding="utf-8"
+        '{"epoch": 1, "step": 3, "seconds": 5000.0, "loss": 1.0}\n', encoding="utf-8"
     )
     run.start(epochs_done=1)
     run.validate(1.0, RIGHT)
