@@ -15,16 +15,14 @@ another order than in `nmt.model`, so log-probabilities differ in their last dig
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from nmt.engine.linear import Linear, Make, float_linear
 from nmt.model import Seq2Seq
 from nmt.model.cells import lstm
+from nmt.model.products import fixed_linear
 from nmt.model.readout import Readout
 from nmt.model.recurrent import RecurrentLayer
 
@@ -117,16 +115,11 @@ def can_fold(model: Seq2Seq) -> bool:
 class FoldedEngine:
     """A trained model as search knows it, see `Engine`; `can_fold` tells which models it takes."""
 
-    def __init__(self, model: Seq2Seq, *, make: Make = float_linear) -> None:
-        """Take a model and lay it out; later changes of its weights are not seen.
-
-        Args:
-            model: On the CPU.
-            make: Makes the linear maps of a step.
-        """
+    def __init__(self, model: Seq2Seq) -> None:
+        """Take a model on the CPU and lay it out; later changes of its weights are not seen."""
         self._model = model.eval()
         with torch.inference_mode():
-            self._step = _Step(model, make)
+            self._step = _Step(model)
 
     @property
     def device(self) -> torch.device:
@@ -188,7 +181,7 @@ class FoldedEngine:
 class _Step:
     """The equations of `nmt.model.decoder` for one token in every row."""
 
-    def __init__(self, model: Seq2Seq, make: Make) -> None:
+    def __init__(self, model: Seq2Seq) -> None:
         """Cut every weight up by what it is multiplied with."""
         decoder = model.decoder
         self._query, self._feedback = decoder.query, decoder.feedback
@@ -209,20 +202,15 @@ class _Step:
             of_context["feedback"] = of_feedback
         if decoder.feedback == "attentional":
             around = torch.cat((of_feedback, around), dim=1)
-        self._layers = [make(around, None, bound=1.0)]  # h and what tanh gives lie in (-1, 1)
-        bound = 1.0  # of a layer's output: with what residual connections add to it
+        self._layers = [fixed_linear(around)]
         for number, layer in enumerate(others, start=2):
             into, around, *biases = layer.draw()
             if number > self._num_lower:
                 of_context[number] = into[:, hidden_size:]
             weight = torch.cat((into[:, :hidden_size], around), dim=1)
-            self._layers.append(make(weight, sum(biases), bound=bound))  # type: ignore[arg-type]
-            bound = bound + 1 if number >= self._residual_from else 1.0
-        project = partial(make, bound=bound)
-        self._readout = _Readout(decoder.readout, embeddings, hidden_size, of_context, project)
-        output = model.output_layer
-        bounds = {"attentional": 1.0, "hidden": bound}
-        self._output = make(output.weight, output.bias, bound=bounds.get(decoder.readout.kind))
+            self._layers.append(fixed_linear(weight, sum(biases)))  # type: ignore[arg-type]
+        self._readout = _Readout(decoder.readout, embeddings, hidden_size, of_context)
+        self._output = fixed_linear(model.output_layer.weight, model.output_layer.bias)
 
         sizes = {None: 0, "attentional": decoder.readout.size, "context": 4 * hidden_size}
         self.feedback_size: int = sizes[decoder.feedback]
@@ -308,7 +296,6 @@ class _Readout:
         embeddings: Tensor,
         hidden_size: int,
         readers: dict[_Reader, Tensor],
-        make: Callable[[Tensor, Tensor], Linear],
     ) -> None:
         """Cut the projection up and leave the part that meets the context with the readers."""
         self._kind = readout.kind
@@ -325,7 +312,7 @@ class _Readout:
         of_context = weight[:, hidden_size : weight.size(1) - embedding_size]
         if of_context.size(1):
             readers["readout"] = of_context
-        self._project = make(weight[:, :hidden_size].contiguous(), readout.projection.bias)
+        self._project = fixed_linear(weight[:, :hidden_size], readout.projection.bias)
 
     def __call__(self, hidden: Tensor, found: Tensor | None, token_ids: Tensor) -> Tensor:
         """Return what the output layer reads, (N, R)."""
