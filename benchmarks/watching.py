@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -40,3 +41,13 @@ def main_of(module: str) -> Callable[[], Any]:
     """Return the command line of a program."""
     main: Callable[[], Any] = import_module(module).main
     return main
+
+
+def watch_parser(description: str | None, programs: Collection[str]) -> argparse.ArgumentParser:
+    """Return a parser of what every watch is told: a program, its arguments, and where to write."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("program", choices=list(programs))
+    parser.add_argument("--result", type=Path, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("arguments", nargs="*")
+    return parser

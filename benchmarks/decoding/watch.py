@@ -10,7 +10,6 @@ tokens of each line are counted in what that call returns. Memory is read from /
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.watching import main_of, peak_memory
+from benchmarks.watching import main_of, peak_memory, watch_parser
 
 
 class Watch:
@@ -162,12 +161,8 @@ WATCHED = {
 
 def main() -> None:
     """Hang the watch in and hand over to the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("program", choices=list(WATCHED))
-    parser.add_argument("--result", type=Path, required=True)
+    parser = watch_parser(__doc__, WATCHED)
     parser.add_argument("--started", type=float, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     run = WATCHED[options.program](Watch(options.result, process_started=options.started))

@@ -10,7 +10,6 @@ what a program does after its last step is not waited for. Memory is read from /
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from benchmarks.watching import look_before, main_of, peak_memory
+from benchmarks.watching import look_before, main_of, peak_memory, watch_parser
 
 
 class Watch:
@@ -126,13 +125,9 @@ WATCHED = {
 
 def main() -> None:
     """Hang the watch in and hand over to the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("program", choices=list(WATCHED))
-    parser.add_argument("--result", type=Path, required=True)
+    parser = watch_parser(__doc__, WATCHED)
     parser.add_argument("--warmup", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     watch = Watch(options.result, warmup=options.warmup, steps=options.steps)
