@@ -172,6 +172,16 @@ class Translator:
         return self._batch_size * _BATCHES_PER_WINDOW
 
     @property
+    def batch_size(self) -> int:
+        """How many lines, or parts of them, are translated at once."""
+        return self._batch_size
+
+    @property
+    def background(self) -> Background:
+        """What its translations need to tell more of themselves."""
+        return self._background
+
+    @property
     def has_attention(self) -> bool:
         """Whether translations have an alignment."""
         return self._background.has_attention
