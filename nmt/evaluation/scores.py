@@ -1,32 +1,15 @@
 """Scores of translations against references, each with the signature that makes it comparable.
 
-All counting is sacreBLEU's. Knows lines of text; which model wrote them is no matter here.
+Knows lines of text; which model wrote them is no matter here.
 """
 
-import functools
-import logging
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from nmt.errors import DataError, RecipeError
-
-if TYPE_CHECKING:
-    from sacrebleu.metrics.base import Metric
-    from sacrebleu.metrics.bleu import BLEU
-
-_log = logging.getLogger(__name__)
-
-# The languages for which words between spaces are the wrong unit, by two- and three-letter code.
-_BLEU_TOKENIZERS = {
-    "zh": "zh",
-    "zho": "zh",
-    "cmn": "zh",
-    "ja": "ja-mecab",
-    "jpn": "ja-mecab",
-    "ko": "ko-mecab",
-    "kor": "ko-mecab",
-}
+from nmt.errors import DataError
+from nmt.evaluation.metrics import References, build_metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +29,12 @@ class Score:
     interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} = {self.value:.2f}  {self.signature}"
+        """Say it in one line, the interval as `sacrebleu --confidence` does."""
+        spread = ""
+        if self.interval is not None:
+            lower, upper = self.interval
+            spread = f" (μ = {(lower + upper) / 2:.2f} ± {(upper - lower) / 2:.2f})"
+        return f"{self.name} = {self.value:.2f}{spread}  {self.signature}"
 
 
 def compute_scores(
@@ -62,7 +50,7 @@ def compute_scores(
     Args:
         hypotheses: Detokenized translations, one line each.
         references: What people wrote for the same lines; a blank one counts as it is.
-        metrics: Any of "BLEU", "chrF2", "TER".
+        metrics: Any of "BLEU", "chrF2", "chrF++", "TER".
         target_lang: Language of both; BLEU's tokenizer follows it.
         bleu_tokenizer: One of sacreBLEU's, instead of the one that follows from the language.
 
@@ -73,19 +61,29 @@ def compute_scores(
         DataError: There is nothing to score, or not one reference for each hypothesis.
         RecipeError: A metric or a tokenizer is unknown or not installed.
     """
-    if len(hypotheses) != len(references):
-        raise DataError(
-            f"every hypothesis must have a reference, "
-            f"got {len(hypotheses)} hypotheses and {len(references)} references"
-        )
-    if not hypotheses:
-        raise DataError("a test set must have at least one sentence, got none")
+    check_lines(hypotheses, [references])
     scores = []
     for name in metrics:
-        metric = _build_metric(name, target_lang, bleu_tokenizer)
+        metric = build_metric(name, target_lang=target_lang, bleu_tokenizer=bleu_tokenizer)
         value = metric.corpus_score(hypotheses, [references]).score
         scores.append(Score(name, value, str(metric.get_signature())))
     return scores
+
+
+def check_lines(hypotheses: Sequence[str], references: References) -> None:
+    """See that every hypothesis has its references.
+
+    Raises:
+        DataError: There is nothing to score, or not one reference for each hypothesis.
+    """
+    for lines in references:
+        if len(hypotheses) != len(lines):
+            raise DataError(
+                f"every hypothesis must have a reference, "
+                f"got {len(hypotheses)} hypotheses and {len(lines)} references"
+            )
+    if not hypotheses:
+        raise DataError("a test set must have at least one sentence, got none")
 
 
 def check_metrics(
@@ -102,61 +100,4 @@ def check_metrics(
         RecipeError: A metric or a tokenizer is unknown or not installed.
     """
     for name in metrics:
-        _build_metric(name, target_lang, bleu_tokenizer)
-
-
-def _build_metric(name: str, target_lang: str, bleu_tokenizer: str | None) -> "Metric":
-    # Imported late: sacreBLEU loads numpy and tables, and `--help` needs neither.
-    from sacrebleu.metrics.chrf import CHRF
-    from sacrebleu.metrics.ter import TER
-
-    match name:
-        case "BLEU" if bleu_tokenizer is not None:
-            return _build_bleu_as_asked(bleu_tokenizer)
-        case "BLEU":
-            return _build_bleu_for(target_lang)
-        case "chrF2":
-            return CHRF()
-        case "TER":
-            return TER()
-        case _:
-            raise RecipeError(f"metric must be one of 'BLEU', 'chrF2', 'TER', got {name!r}")
-
-
-def _build_bleu_as_asked(tokenizer: str) -> "BLEU":
-    from sacrebleu.metrics.bleu import BLEU
-
-    if tokenizer not in BLEU.TOKENIZERS:
-        known = ", ".join(repr(name) for name in BLEU.TOKENIZERS)
-        raise RecipeError(f"bleu_tokenizer must be one of {known}, got {tokenizer!r}")
-    try:
-        return _build_bleu(tokenizer)
-    except (RuntimeError, OSError) as error:  # its package is missing; its file cannot be fetched
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"bleu_tokenizer {tokenizer!r} cannot be used here: {reason}") from error
-
-
-def _build_bleu_for(target_lang: str) -> "BLEU":
-    language = target_lang.replace("_", "-").split("-")[0].lower()  # zh of zh-CN, zho of zho_Hans
-    tokenizer = _BLEU_TOKENIZERS.get(language, "13a")
-    try:
-        return _build_bleu(tokenizer)
-    except RuntimeError:  # MeCab is a package of its own
-        extra = tokenizer.removesuffix("-mecab")
-        _notify_once(
-            f"BLEU is counted over characters: {tokenizer!r}, the tokenizer for {target_lang!r}, "
-            f"is not installed; install sacrebleu[{extra}] to count words"
-        )
-        return _build_bleu("char")
-
-
-def _build_bleu(tokenizer: str) -> "BLEU":
-    from sacrebleu.metrics.bleu import BLEU
-
-    # `force` changes no number; it silences a warning about tokenized text that the report gives.
-    return BLEU(tokenize=tokenizer, force=True)
-
-
-@functools.cache
-def _notify_once(notice: str) -> None:
-    _log.warning(notice)
+        build_metric(name, target_lang=target_lang, bleu_tokenizer=bleu_tokenizer)
