@@ -209,7 +209,9 @@ class RunFolder:
     def scores(self) -> list[dict[str, Any]]:
         """What the test set was scored with; empty where it was not yet."""
         found = _read_json(self.report / "scores.json")
-        return found if isinstance(found, list) else []
+        if isinstance(found, dict):
+            found = found.get("scores")
+        return found if isinstance(found, list) else []  # early reports were the list alone
 
     def _require(self, *files: Path) -> None:
         if not self.path.is_dir():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu import BLEU, CHRF, TER
 
 from nmt.evaluation.measures import Measure
 from nmt.evaluation.metrics import METRICS

@@ -485,6 +485,7 @@ def test_a_disk_full_at_the_start_leaves_no_folder(
         "last.ckpt",
         "model.safetensors",
         "hypotheses.txt",
+        "index.html",
         "report.md",
         "scores.json",
         "README.md",
