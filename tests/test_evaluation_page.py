@@ -91,6 +91,16 @@ def test_a_page_of_what_is_barely_known_is_sound() -> None:
     assert "What this report cannot tell" in reader.text
 
 
+def test_a_page_of_nothing_but_right_translations_is_sound() -> None:
+    segments = Segments("t", ["a b c d e", "a b"], [["f g h i j", "f g h i"]])
+    recipe = parse_recipe(RECIPE, name="recipe")
+    report = evaluate(["f g h i j", "f g h i"], segments, recipe, model="m")
+    assert report.groupings
+    page = render_page(report)
+    assert read_page(page).faults == []
+    assert "90 to 100" in page
+
+
 def test_whatever_stands_in_the_sentences_is_text() -> None:
     assert "<script" not in PAGE
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in PAGE

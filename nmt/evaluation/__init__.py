@@ -3,10 +3,16 @@
 Knows texts and what a translator tells of them; no models.
 """
 
+from nmt.evaluation.comparison import Comparison, Effort, Ground, compare
 from nmt.evaluation.contents import Report
 from nmt.evaluation.details import Detail, detail_of
 from nmt.evaluation.evaluation import Known, evaluate
-from nmt.evaluation.report import make_report_folder, write_report, write_reports
+from nmt.evaluation.report import (
+    make_report_folder,
+    write_comparison,
+    write_report,
+    write_reports,
+)
 from nmt.evaluation.scores import Score, check_metrics, compute_scores
 from nmt.evaluation.segments import (
     Segments,
@@ -15,26 +21,35 @@ from nmt.evaluation.segments import (
     segments_of_recipe,
     segments_of_sacrebleu,
 )
+from nmt.evaluation.systems import System, check_alike, read_system
 from nmt.evaluation.training_text import TrainingText, read_training_text, training_text_of_run
 
 __all__ = [
+    "Comparison",
     "Detail",
+    "Effort",
+    "Ground",
     "Known",
     "Report",
     "Score",
     "Segments",
+    "System",
     "TrainingText",
+    "check_alike",
     "check_metrics",
     "check_script",
+    "compare",
     "compute_scores",
     "detail_of",
     "evaluate",
     "make_report_folder",
+    "read_system",
     "read_training_text",
     "segments_of_files",
     "segments_of_recipe",
     "segments_of_sacrebleu",
     "training_text_of_run",
+    "write_comparison",
     "write_report",
     "write_reports",
 ]

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from nmt import __version__
+from nmt.evaluation.comparison import Comparison
 from nmt.evaluation.contents import AttentionTable, Calibration, Curves, Report, Sentence
 from nmt.evaluation.differences import Run, closest, differences
 from nmt.evaluation.plots import Line, calibration_plot, line_plot
@@ -48,6 +49,12 @@ def render_page(report: Report) -> str:
         ],
         listed=_numbered(report, range(_num_listed(report.sentences))),
     )
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Return a comparison as a page of HTML."""
+    template = _environment(is_html=True).get_template("comparison.html")
+    return template.render(comparison=comparison)
 
 
 def render_overview(reports: Sequence[tuple[str, Report]]) -> str:
@@ -132,7 +139,8 @@ def _scale(report: Report, name: str) -> tuple[int, int]:
     parts = [bucket.scores[name] for grouping in report.groupings for bucket in grouping.buckets]
     values = [value for part in parts for value in (part.value, *(part.interval or ()))]
     low, high = min(values, default=0), max(values, default=100)
-    return max(0, 10 * int(low // 10)), min(100, 10 * int(high // 10 + 1))
+    # never a scale without length, where all is right
+    return max(0, min(90, 10 * int(low // 10))), min(100, 10 * int(high // 10 + 1))
 
 
 def _fits(table: AttentionTable) -> bool:

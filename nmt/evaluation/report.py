@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.errors import DataError
+from nmt.evaluation.comparison import Comparison, dump_comparison
 from nmt.evaluation.contents import Report, dump_report
-from nmt.evaluation.page import render_markdown, render_overview, render_page
+from nmt.evaluation.page import render_comparison, render_markdown, render_overview, render_page
 from nmt.run_folder import write_atomically
 
 # What a folder of ours is known by, and what `overwrite` may replace.
@@ -70,6 +71,21 @@ def write_report(folder: Path, report: Report) -> None:
         "report.md": render_markdown(report),
         "index.html": render_page(report),
         "scores.json": dump_report(report),
+    }
+    make_report_folder(folder, overwrite=True)
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Write `index.html` and, when that is there, `scores.json` of a comparison.
+
+    Raises:
+        NMTError: Nothing can be written there, or the disk is full.
+    """
+    files = {
+        "index.html": render_comparison(comparison),
+        "scores.json": dump_comparison(comparison),
     }
     make_report_folder(folder, overwrite=True)
     for name, content in files.items():
