@@ -135,7 +135,7 @@ def _by_size(
     if not known:
         return Grouping(name, title, ())
     shares = [share / _NUM_PARTS for share in range(_NUM_PARTS)]
-    starts = sorted({int(start) for start in np.quantile(known, shares, method="nearest")})
+    starts = sorted({int(start) for start in np.quantile(known, shares, method="higher")})
     return _in_ranges(name, title, [size(one) for one in properties], starts)
 
 
