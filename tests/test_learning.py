@@ -155,7 +155,7 @@ def test_the_curves_are_a_picture(trained_run: RunFolder) -> None:
 def test_the_model_card_names_every_score_with_its_signature(trained_run: RunFolder) -> None:
     card = trained_run.card_file.read_text(encoding="utf-8")
     scores = trained_run.scores()
-    assert [score["name"] for score in scores] == ["BLEU", "chrF2", "TER"]
+    assert [score["name"] for score in scores] == ["BLEU", "chrF2", "chrF++", "TER"]
     for score in scores:
         signature = score["signature"].replace("|", "\\|")
         assert f"| {score['name']} | {score['value']:.2f} | `{signature}` |" in card
