@@ -21,6 +21,18 @@ _SCRIPT_SHARE = 0.1
 # Words said anew at once: one word three times, two to four words twice.
 _MOST_REPEATED = 4
 
+_MESSAGES: dict[Kind, str] = {
+    "one_sentence": "sentence is all there is: intervals mean nothing, and scores very little",
+    "empty": "hypotheses are empty",
+    "copied": "hypotheses are equal to their source",
+    "repeated": "hypotheses say the same words again and again, where no reference does",
+    "script": "hypotheses are in another script than their references",
+    "tokenized": (
+        "references look tokenized (as in `word .` or `&apos;`); scores on tokenized text cannot "
+        "be compared with those of others"
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
@@ -50,59 +62,28 @@ def find_suspicions(
         target_lang: The language translated into.
     """
     total = len(hypotheses)
-    pairs = list(zip(segments.sources, hypotheses, strict=True))
-    lines = list(zip(hypotheses, *segments.references, strict=True))
-    references = [[line or "" for line in written] for _, *written in lines]
-    counts: list[tuple[Kind, int, int, str]] = [
-        (
-            "one_sentence",
-            int(total == 1),
-            1,
-            "sentence is all there is: intervals mean nothing, and scores very little",
-        ),
-        (
-            "empty",
-            sum(not text.strip() for source, text in pairs if source.strip()),
-            1,
-            "hypotheses are empty",
-        ),
-        (
-            "copied",
-            sum(text == source for source, text in pairs if source.strip()),
-            1,
-            "hypotheses are equal to their source",
-        ),
-        (
-            "repeated",
-            sum(
-                repeats(text, target_lang) and not any(repeats(line, target_lang) for line in known)
-                for text, known in zip(hypotheses, references, strict=True)
-            ),
-            1,
-            "hypotheses say the same words again and again, where no reference does",
-        ),
-        (
-            "script",
-            sum(
-                _is_other_script(text, known)
-                for text, known in zip(hypotheses, references, strict=True)
-            ),
-            max(1, round(_SCRIPT_SHARE * total)),
-            "hypotheses are in another script than their references",
-        ),
-        (
-            "tokenized",
-            sum(any(_TOKENIZED.search(line) for line in known) for known in references),
-            int(_TOKENIZED_SHARE * total) + 1,
-            "references look tokenized (as in `word .` or `&apos;`); scores on tokenized text "
-            "cannot be compared with those of others",
-        ),
-    ]
+    written = zip(*segments.references, strict=True)
+    references = [[line or "" for line in lines] for lines in written]
+    translated = list(zip(segments.sources, hypotheses, strict=True))
+    held = list(zip(hypotheses, references, strict=True))
+    counts: dict[Kind, int] = {
+        "one_sentence": int(total == 1),
+        "empty": sum(not text.strip() for source, text in translated if source.strip()),
+        "copied": sum(text == source for source, text in translated if source.strip()),
+        "repeated": sum(_stutters(text, known, target_lang) for text, known in held),
+        "script": sum(_is_other_script(text, known) for text, known in held),
+        "tokenized": sum(any(map(_TOKENIZED.search, known)) for known in references),
+    }
+    least = {"script": round(_SCRIPT_SHARE * total), "tokenized": int(_TOKENIZED_SHARE * total) + 1}
     return [
-        Suspicion(kind, count, total, f"{count} of {total} {message}")
-        for kind, count, least, message in counts
-        if count >= least
+        Suspicion(kind, count, total, f"{count} of {total} {_MESSAGES[kind]}")
+        for kind, count in counts.items()
+        if count >= max(1, least.get(kind, 1))
     ]
+
+
+def _stutters(hypothesis: str, references: Sequence[str], lang: str) -> bool:
+    return repeats(hypothesis, lang) and not any(repeats(line, lang) for line in references)
 
 
 def repeats(text: str, lang: str) -> bool:
