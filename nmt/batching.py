@@ -194,6 +194,7 @@ class LengthBuckets(Sampler[list[int]]):
         max_sentences: int | None = None,
         seed: int,
         epoch: int = 0,
+        start: int = 0,
     ) -> None:
         """Prepare one epoch's order.
 
@@ -204,6 +205,7 @@ class LengthBuckets(Sampler[list[int]]):
             max_sentences: Most pairs of a batch.
             seed: Makes the order, together with `epoch`.
             epoch: Counts from 0.
+            start: How many of the epoch's batches are left out at its beginning.
         """
         # BOS or EOS takes one place on each side
         self._source_lengths = dataset.source.lengths + 1
@@ -212,12 +214,13 @@ class LengthBuckets(Sampler[list[int]]):
         self._max_sentences = max_sentences
         self._seed = seed
         self._epoch = epoch
+        self._start = start
         lengths = by_length(self._source_lengths, self._target_lengths)
         longer = np.maximum(self._source_lengths, self._target_lengths)[lengths]
         self._cuts = list(self._cut(longer))
 
     def __len__(self) -> int:
-        """Return the number of batches, the same for every epoch."""
+        """Return the number of the epoch's batches, the same for every epoch and start."""
         return len(self._cuts)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -226,7 +229,7 @@ class LengthBuckets(Sampler[list[int]]):
         shuffled = generator.permutation(len(self._source_lengths))
         order = by_length(self._source_lengths[shuffled], self._target_lengths[shuffled])
         indices = shuffled[order]
-        for place in generator.permutation(len(self._cuts)):
+        for place in generator.permutation(len(self._cuts))[self._start :]:
             start, end = self._cuts[place]
             yield indices[start:end].tolist()
 

@@ -380,6 +380,20 @@ def test_what_can_go_wrong_goes_wrong_before_translating(
     assert main(["evaluate", "--model", str(run.path)]) == 2
 
 
+@pytest.mark.parametrize(
+    ("size", "complaint"),
+    [
+        ("0", "--beam-size must be a whole number >= 1, got '0'"),
+        ("35", "beam_size must be <= 34, the pieces of the target tokenizer, got 35"),
+    ],
+)
+def test_a_beam_that_cannot_be_is_refused(
+    run: RunFolder, size: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--model", str(run.path), "--beam-size", size]) == 2
+    assert capsys.readouterr() == ("", f"nmt: {complaint}\n")
+
+
 def test_a_device_that_is_not_here_is_refused(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,6 @@ import typer
 from nmt.cli.options import (
     BatchSize,
     BeamSize,
-    Device,
     DeviceOption,
     LengthPenalty,
     Model,
@@ -127,7 +126,7 @@ def evaluate_command(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     threads: Threads = None,
 ) -> None:
     """Translate test sets, print their scores and write a report."""
@@ -148,11 +147,11 @@ def evaluate_command(
         torch.set_num_threads(threads)
     _check_unwritten(report_folder, sets, overwrite=overwrite)
     if fit_confidence:
-        _fit_confidence(folder, device.value)
+        _fit_confidence(folder, device)
     beam = beam_size or recipe.decoding.beam_size
     translator = Translator.load(
         model,
-        device=device.value,
+        device=device,
         beam_size=beam_size,
         length_penalty=length_penalty,
         batch_size=batch_size,

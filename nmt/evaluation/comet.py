@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from nmt.evaluation.metrics import References
+from nmt.bleu import References
 from nmt.evaluation.scores import Score
 
 # The model that comparisons usually name, and where a user may have put any other.

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nmt import __version__
+from nmt.bleu import References
 from nmt.evaluation.buckets import Bucket, group
 from nmt.evaluation.contents import FORMAT_VERSION
 from nmt.evaluation.measures import Counts, Measure, Numbers
-from nmt.evaluation.metrics import References, build_metric
+from nmt.evaluation.metrics import build_metric
 from nmt.evaluation.properties import Properties
 
 _NUM_CHANGED = 8

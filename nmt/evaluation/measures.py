@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.evaluation.metrics import References, build_metric
+from nmt.bleu import References
+from nmt.evaluation.metrics import build_metric
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric

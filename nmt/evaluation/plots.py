@@ -67,6 +67,8 @@ def calibration_plot(points: Sequence[tuple[float, float, int]], *, label: str) 
     largest = max(count for _, _, count in points)
     parts = _grid(up, 0, 1, 0.25)
     parts += [_text(across(share), _HEIGHT - 12, f"{share:g}", "middle") for share in (0, 0.5, 1)]
+    parts.append(_text(across(0.75), _HEIGHT - 12, "confidence", "middle"))
+    parts.append(_text(across(0) + 4, up(1) + 12, "chrF2 / 100", "start"))
     parts.append(
         Markup('<line class="diagonal" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
             *(_short(one) for one in (across(0), up(0), across(1), up(1)))

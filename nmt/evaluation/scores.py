@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nmt.bleu import References
 from nmt.errors import DataError
-from nmt.evaluation.metrics import References, build_metric
+from nmt.evaluation.metrics import build_metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt.bleu import References
 from nmt.corpus import SentencePair, describe_set, load_pairs, read_lines
 from nmt.errors import DataError, RecipeError
-from nmt.evaluation.metrics import References
 from nmt.evaluation.words import count_scripts
 from nmt.run_folder import RunFolder
 

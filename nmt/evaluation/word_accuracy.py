@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nmt.bleu import References
 from nmt.evaluation.buckets import frequency_ranges
-from nmt.evaluation.metrics import References
 from nmt.evaluation.training_text import TrainingText
 from nmt.evaluation.words import words_of
 

@@ -23,6 +23,7 @@ from nmt.corpus import (
 from nmt.errors import DataError
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.tokenizer import Tokenizer
+from nmt.training.position import Position
 from nmt.translator import choose_device
 
 _log = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class TranslationData(LightningDataModule):
         """
         super().__init__()
         self._recipe = recipe
+        self.position = Position()
         self._train = _dataset(corpora.train, tokenizers, max_length=recipe.max_length)
         self._validation = _dataset(corpora.validation, tokenizers, max_length=None)
         self.num_too_long = len(corpora.train) - len(self._train)
@@ -160,12 +162,12 @@ class TranslationData(LightningDataModule):
         return int((self._train.target.lengths + 1).sum())
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the batches of the trainer's current epoch."""
+        """Return the batches of the trainer's current epoch that are not consumed yet."""
         epoch = self.trainer.current_epoch if self.trainer else 0
         workers = self._recipe.num_workers
         return DataLoader(
             self._train,
-            sampler=self._buckets(self._train, epoch=epoch),
+            sampler=self._buckets(self._train, epoch=epoch, start=self.position.batch),
             batch_size=None,
             num_workers=workers,
             # a forked child of a process with threads may hang; spawn works everywhere
@@ -179,13 +181,14 @@ class TranslationData(LightningDataModule):
             self._validation, sampler=self._buckets(self._validation, epoch=0), batch_size=None
         )
 
-    def _buckets(self, dataset: BatchDataset, *, epoch: int) -> LengthBuckets:
+    def _buckets(self, dataset: BatchDataset, *, epoch: int, start: int = 0) -> LengthBuckets:
         return LengthBuckets(
             dataset,
             max_tokens=self._recipe.max_tokens,
             max_sentences=self._recipe.max_sentences,
             seed=self._recipe.seed,
             epoch=epoch,
+            start=start,
         )
 
 

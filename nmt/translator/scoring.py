@@ -27,7 +27,12 @@ class Scorer:
         Args:
             loaded: Tokenizers and engine.
             decoding: Makes a log-probability a score; and how many pairs are read at once.
+
+        Raises:
+            ValueError: A value is outside its range.
         """
+        if decoding.batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {decoding.batch_size}")
         self._source_tokenizer, self._target_tokenizer = loaded.tokenizers
         self._engine = loaded.engine
         self._batch_size = decoding.batch_size
