@@ -26,7 +26,7 @@ def main() -> None:
             f"{options.report}: the report has no calibration: the model had no confidence"
         )
     points = [(one["confidence"], one["quality"], one["count"]) for one in calibration["bins"]]
-    drawn = calibration_plot(points, label="chrF2 / 100 over the confidence")
+    drawn = str(calibration_plot(points, label="chrF2 / 100 over the confidence"))
     # a page knows what an svg is and how it looks; a file of its own must say so
     style = f"<style>{STYLE.read_text(encoding='utf-8')}</style></svg>"
     picture = drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
