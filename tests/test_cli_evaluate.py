@@ -1,5 +1,8 @@
 import json
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -313,6 +316,55 @@ def test_what_cannot_be_asked_for_is_refused(
     assert main(["evaluate", "--model", str(run.path), *arguments]) == 2
     assert capsys.readouterr() == ("", f"nmt: {complaint}\n")
     assert not run.report.exists()
+
+
+def test_comet_is_refused_where_it_or_its_model_is_not_here(
+    tmp_path: Path,
+    run: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wanted = ["evaluate", "--model", str(run.path), "--metric", "COMET"]
+    monkeypatch.setitem(sys.modules, "comet", None)  # as if it were not installed
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(wanted) == 2
+    assert capsys.readouterr().err == (
+        "nmt: metric COMET needs the package unbabel-comet; pip install unbabel-comet, "
+        "without constraints.txt\n"
+    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    assert main(wanted) == 2
+    assert capsys.readouterr().err == (
+        "nmt: metric COMET needs a model on this machine, got none; "
+        "hf download Unbabel/wmt22-comet-da, or set NMT_COMET_MODEL to a checkpoint\n"
+    )
+    monkeypatch.setenv("NMT_COMET_MODEL", str(tmp_path / "none.ckpt"))
+    assert main(wanted) == 2
+    assert capsys.readouterr().err == (
+        "nmt: NMT_COMET_MODEL must name a file with a COMET model, "
+        f"got '{tmp_path / 'none.ckpt'}'\n"
+    )
+
+
+def test_comet_may_be_the_only_metric(
+    tmp_path: Path,
+    run: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def predict(samples: list[dict[str, str]], **options: object) -> SimpleNamespace:
+        return SimpleNamespace(system_score=len(samples) / 8)
+
+    fake = SimpleNamespace(
+        load_from_checkpoint=lambda path: SimpleNamespace(predict=predict), __spec__=object()
+    )
+    checkpoint = write_lines(tmp_path / "a.ckpt", [])
+    monkeypatch.setitem(sys.modules, "comet", fake)
+    monkeypatch.setenv("NMT_COMET_MODEL", str(checkpoint))
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "9")
+    assert main(["evaluate", "--model", str(run.path), "--metric", "COMET"]) == 0
+    assert capsys.readouterr().out == "COMET = 62.50  nrefs:1|model:a.ckpt|version:9\n"
 
 
 def test_bad_files_are_refused_before_translating(

@@ -1,6 +1,7 @@
 """COMET, where it and a model of it are already here: nothing is ever fetched for it.
 
-Knows `unbabel-comet` (an extra of this project's) and the cache of the Hugging Face hub.
+Knows `unbabel-comet`, which is no dependency of this project's, and the cache of the Hugging Face
+hub.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.bleu import References
+from nmt.errors import RecipeError
 from nmt.evaluation.scores import Score
 
 # The model that comparisons usually name, and where a user may have put any other.
@@ -34,6 +36,26 @@ def find_comet_model() -> Path | None:
 
     cached = try_to_load_from_cache(_MODEL, _FILE)
     return Path(cached) if isinstance(cached, str) else None
+
+
+def require_comet() -> None:
+    """See that COMET can be reported.
+
+    Raises:
+        RecipeError: It or a model of it is not here.
+    """
+    if importlib.util.find_spec("comet") is None:
+        raise RecipeError(
+            "metric COMET needs the package unbabel-comet; pip install unbabel-comet, "
+            "without constraints.txt"
+        )
+    if find_comet_model() is None:
+        if named := os.environ.get(_VARIABLE):
+            raise RecipeError(f"{_VARIABLE} must name a file with a COMET model, got {named!r}")
+        raise RecipeError(
+            f"metric COMET needs a model on this machine, got none; hf download {_MODEL}, "
+            f"or set {_VARIABLE} to a checkpoint"
+        )
 
 
 def comet_score(
