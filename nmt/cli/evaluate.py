@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from nmt.run_folder import RunFolder
     from nmt.translator import Translation, Translator
 
-# As many translations of a line as a reader looks at.
-_NUM_BEST = 5
 _SETS, _SCORES = "Test sets", "Scores"
 
 _Source = Annotated[
@@ -69,7 +67,8 @@ _Metrics = Annotated[
     typer.Option(
         "--metric",
         metavar="NAME",
-        help="BLEU, chrF2, chrF++ or TER; give several. [those of the recipe]",
+        help="BLEU, chrF2, chrF++, TER or COMET; give several. [those of the recipe, and COMET "
+        "where it is installed]",
         rich_help_panel=_SCORES,
     ),
 ]
@@ -133,7 +132,7 @@ def evaluate_command(
     # Imported here: `nmt --help` loads no torch.
     import torch
 
-    from nmt.evaluation import make_report_folder, write_report, write_reports
+    from nmt.evaluation import NUM_ALTERNATIVES, make_report_folder
     from nmt.run_folder import RunFolder
     from nmt.translator import Translator
 
@@ -155,7 +154,7 @@ def evaluate_command(
         beam_size=beam_size,
         length_penalty=length_penalty,
         batch_size=batch_size,
-        num_hypotheses=min(_NUM_BEST, beam),
+        num_hypotheses=min(NUM_ALTERNATIVES, beam),
     )
     make_report_folder(report_folder, overwrite=overwrite)
     training = None if without_training_data else _training_text(folder, sets)
@@ -164,10 +163,7 @@ def evaluate_command(
         translations = _translate(translator, segments.sources)
         reports.append(_evaluate(folder, recipe, segments, translations, training))
         _print_scores(reports[-1], has_name=len(sets) > 1)
-    if len(reports) == 1:
-        write_report(report_folder, reports[0])
-    else:
-        write_reports(report_folder, reports)
+    _write(report_folder, reports)
     print(f"report in {report_folder / 'index.html'}", file=sys.stderr)
 
 
@@ -175,9 +171,14 @@ def _with_metrics(
     recipe: "Recipe", metrics: Sequence[str] | None, bleu_tokenizer: str | None
 ) -> "Recipe":
     """Return the recipe with other metrics, where they were asked for."""
+    from nmt.evaluation import require_comet
+
     changes: dict[str, object] = {}
     if metrics:
-        changes["metrics"] = tuple(metrics)
+        # no metric of sacreBLEU's, and reported wherever it is here
+        changes["metrics"] = tuple(name for name in metrics if name != "COMET")
+        if "COMET" in metrics:
+            require_comet()
     if bleu_tokenizer is not None:
         changes["bleu_tokenizer"] = bleu_tokenizer
     evaluation = recipe.evaluation.model_copy(update=changes)
@@ -309,6 +310,15 @@ def _evaluate(
         known = Known(details=details, metrics=folder.metrics(), training=training)
     hypotheses = [translation.text for translation in translations]
     return evaluate(hypotheses, segments, recipe, model=str(folder.path), known=known)
+
+
+def _write(folder: Path, reports: "Sequence[Report]") -> None:
+    from nmt.evaluation import write_report, write_reports
+
+    if len(reports) == 1:
+        write_report(folder, reports[0])
+    else:
+        write_reports(folder, reports)
 
 
 def _print_scores(report: "Report", *, has_name: bool) -> None:

@@ -3,9 +3,10 @@
 Knows texts and what a translator tells of them; no models.
 """
 
+from nmt.evaluation.comet import require_comet
 from nmt.evaluation.comparison import Comparison, Effort, Ground, compare
 from nmt.evaluation.contents import Report
-from nmt.evaluation.details import Detail, detail_of
+from nmt.evaluation.details import NUM_ALTERNATIVES, Detail, detail_of
 from nmt.evaluation.evaluation import Known, evaluate
 from nmt.evaluation.report import (
     make_report_folder,
@@ -25,6 +26,7 @@ from nmt.evaluation.systems import System, check_alike, read_system
 from nmt.evaluation.training_text import TrainingText, read_training_text, training_text_of_run
 
 __all__ = [
+    "NUM_ALTERNATIVES",
     "Comparison",
     "Detail",
     "Effort",
@@ -45,6 +47,7 @@ __all__ = [
     "make_report_folder",
     "read_system",
     "read_training_text",
+    "require_comet",
     "segments_of_files",
     "segments_of_recipe",
     "segments_of_sacrebleu",

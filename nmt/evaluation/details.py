@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from nmt.translator import TranslatedHypothesis, Translation
 
 
+# As many translations of a line as a reader looks at; a narrower beam has fewer.
+NUM_ALTERNATIVES = 5
+
+
 @dataclass(frozen=True, slots=True)
 class WordAttention:
     """Where the model looked for each word that it wrote.

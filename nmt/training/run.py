@@ -19,6 +19,7 @@ from nmt.confidence import dump_confidence
 from nmt.corpus import describe_set
 from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluation import (
+    NUM_ALTERNATIVES,
     Known,
     Segments,
     check_metrics,
@@ -274,7 +275,11 @@ def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Se
     """Score the test set by way of the files that users get, and write report and card."""
     if corpora.test is not None and recipe.data.test is not None:
         _log.info("translating the test set, %d sentences", len(corpora.test))
-        translator = Translator.load(folder.path, device=recipe.training.device)
+        translator = Translator.load(
+            folder.path,
+            device=recipe.training.device,
+            num_hypotheses=min(NUM_ALTERNATIVES, recipe.decoding.beam_size),
+        )
         segments = Segments.of_pairs(describe_set(recipe.data.test), corpora.test)
         details = [detail_of(one) for one in translator.translate_detailed(segments.sources)]
         known = Known(
