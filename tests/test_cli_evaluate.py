@@ -357,7 +357,8 @@ def test_comet_may_be_the_only_metric(
         return SimpleNamespace(system_score=len(samples) / 8)
 
     fake = SimpleNamespace(
-        load_from_checkpoint=lambda path: SimpleNamespace(predict=predict), __spec__=object()
+        load_from_checkpoint=lambda path, local_files_only: SimpleNamespace(predict=predict),
+        __spec__=object(),
     )
     checkpoint = write_lines(tmp_path / "a.ckpt", [])
     monkeypatch.setitem(sys.modules, "comet", fake)

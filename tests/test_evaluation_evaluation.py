@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 
 from nmt.corpus import SentencePair
-from nmt.errors import DataError
+from nmt.errors import DataError, RecipeError
 from nmt.evaluation import Known, Report, Segments, evaluate, read_training_text
 from nmt.evaluation.details import Alternative, Detail, WordAttention
 from nmt.evaluation.evaluation import curves_of
@@ -179,7 +179,10 @@ def test_comet_is_used_where_it_is_here(monkeypatch: pytest.MonkeyPatch, tmp_pat
         return SimpleNamespace(system_score=0.5 if samples[0]["ref"] == "a cat" else 0.75)
 
     fake = SimpleNamespace(
-        load_from_checkpoint=lambda path: SimpleNamespace(predict=predict), __spec__=object()
+        load_from_checkpoint=lambda path, local_files_only: SimpleNamespace(
+            predict=predict if local_files_only else None  # it would ask the hub
+        ),
+        __spec__=object(),
     )
     segments = dataclasses.replace(SEGMENTS, references=[["a cat", "no"], ["cat", "no"]])
     assert [score.name for score in report_of(segments, ["cat", "no"]).scores] == ["TER", "BLEU"]
@@ -192,6 +195,22 @@ def test_comet_is_used_where_it_is_here(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert asked[0][0] == {"src": "eine Katze", "mt": "cat", "ref": "a cat"}
     checkpoint.unlink()
     assert [score.name for score in report_of(segments, ["cat", "no"]).scores] == ["TER", "BLEU"]
+
+
+def test_comet_without_its_encoder_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def load(path: str, *, local_files_only: bool) -> None:
+        raise OSError(f"xlm-roberta-large is not in\nthe cache: {local_files_only}")
+
+    checkpoint = tmp_path / "model.ckpt"
+    checkpoint.write_bytes(b"")
+    fake = SimpleNamespace(load_from_checkpoint=load, __spec__=object())
+    monkeypatch.setitem(sys.modules, "comet", fake)
+    monkeypatch.setenv("NMT_COMET_MODEL", str(checkpoint))
+    complaint = "lacks a file on this machine: xlm-roberta-large is not in the cache: True$"
+    with pytest.raises(RecipeError, match=complaint):
+        report_of(SEGMENTS, ["cat", "no"])
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,22 @@ def comet_score(
     hypotheses: Sequence[str],
     references: References,
 ) -> Score:
-    """Score translations with COMET, in per cent; of several references the mean."""
+    """Score translations with COMET, in per cent; of several references the mean.
+
+    Raises:
+        RecipeError: What the model stands on, such as its encoder's tokenizer, is not here.
+    """
     with _offline():
         import comet
 
-        model = comet.load_from_checkpoint(str(checkpoint))
+        try:
+            # the environment alone is not enough: the hub's programs may have read it already
+            model = comet.load_from_checkpoint(str(checkpoint), local_files_only=True)
+        except OSError as error:  # the encoder that it stands on is not in the cache
+            reason = " ".join(str(error).split())
+            raise RecipeError(
+                f"{checkpoint}: COMET lacks a file on this machine: {reason}"
+            ) from error
         found = []
         for lines in references:
             samples = [
