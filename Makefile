@@ -1,9 +1,11 @@
 PYTHON ?= python
 # those that need no data
-BENCHMARKS = cold_start drawing reading risk
+BENCHMARKS = cold_start drawing reading reports risk
+# where `make look` puts a report, a comparison and the pictures of both
+LOOKED ?= build/look
 
 .DEFAULT_GOAL := help
-.PHONY: help check format-check lint types test format bench
+.PHONY: help check format-check lint types test format bench look
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,3 +30,8 @@ format: ## format the code and sort its imports
 
 bench: ## run the benchmarks that need no data (for decoding.py, papers.py, search.py and training.py see --help)
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(PYTHON) benchmarks/$$name.py || exit 1; done
+
+look: ## open a report and a comparison in a headless Chromium and write pictures of them
+	$(PYTHON) tests/look_pages.py $(LOOKED)
+	$(PYTHON) tests/look.py $(LOOKED)/report/index.html $(LOOKED)/comparison/index.html \
+		--pictures $(LOOKED)/pictures

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nmt.errors import RecipeError
@@ -9,6 +10,9 @@ from nmt.errors import RecipeError
 # sacreBLEU is imported where it is used: it loads NumPy and tables, and `--help` needs neither.
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU
+
+# One translator's lines; several translators' are several references for each segment.
+References = Sequence[Sequence[str]]
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +28,12 @@ _TOKENIZERS = {
 }
 
 
-def build_bleu(tokenizer: str) -> "BLEU":
+def build_bleu(tokenizer: str, *, references: References | None = None) -> "BLEU":
     """Return BLEU with one of sacreBLEU's tokenizers.
+
+    Args:
+        tokenizer: Its name.
+        references: What to hold translations against, counted once and kept.
 
     Raises:
         RecipeError: The tokenizer is unknown or not installed.
@@ -37,7 +45,7 @@ def build_bleu(tokenizer: str) -> "BLEU":
         raise RecipeError(f"bleu_tokenizer must be one of {known}, got {tokenizer!r}")
     try:
         # `force` changes no number; it silences a warning about tokenized text.
-        return BLEU(tokenize=tokenizer, force=True)
+        return BLEU(tokenize=tokenizer, references=references, force=True)
     except (RuntimeError, OSError) as error:  # its package is missing; its file cannot be fetched
         reason = " ".join(str(error).split())
         raise RecipeError(f"bleu_tokenizer {tokenizer!r} cannot be used here: {reason}") from error

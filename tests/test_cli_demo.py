@@ -54,7 +54,7 @@ def test_the_demo_trains_scores_and_says_how_to_go_on(
     assert main(["demo"]) == 0
     output = capfd.readouterr()
     scores = RunFolder(small_demo).scores()
-    assert [score["name"] for score in scores] == ["BLEU", "chrF2", "TER"]
+    assert [score["name"] for score in scores] == ["BLEU", "chrF2", "chrF++", "TER"]
     for score in scores:
         assert f"  {score['name']} = {score['value']:.2f}  {score['signature']}\n" in output.out
     assert "artificial" in output.out

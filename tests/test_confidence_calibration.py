@@ -1,17 +1,9 @@
-import io
 import math
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.image import imread
 
-from nmt.confidence import (
-    CalibrationBin,
-    calibration_bins,
-    expected_calibration_error,
-    reliability_plot,
-)
+from nmt.confidence import CalibrationBin, calibration_bins, expected_calibration_error
 
 CONFIDENCES = np.array([0.75, 0.125, 1.0, 0.9375, 0.0625, 0.75])
 QUALITIES = np.array([0.5, 0.125, 0.75, 1.0, 0.0, 0.25])
@@ -61,30 +53,3 @@ def test_a_value_outside_its_range_is_refused(value: float) -> None:
         calibration_bins(wrong, one)
     with pytest.raises(ValueError, match=rf"^qualities must be in \[0, 1\], got {value}$"):
         calibration_bins(one, wrong)
-
-
-def test_a_picture_is_drawn() -> None:
-    height, width, _ = imread(io.BytesIO(reliability_plot(CONFIDENCES, QUALITIES))).shape
-    assert height == width
-
-
-def test_quality_is_drawn_over_confidence_beside_the_diagonal(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    lines: list[list[list[float]]] = []
-    words: list[str] = []
-
-    def read_off(figure: Figure, *_: object, **__: object) -> None:
-        (axes,) = figure.axes
-        for line in axes.get_lines():
-            lines.append(np.column_stack((line.get_xdata(), line.get_ydata())).tolist())
-        words.extend(text.get_text() for text in axes.texts)
-        legend = axes.get_legend()
-        assert legend is not None
-        words.extend(text.get_text() for text in legend.get_texts())
-
-    monkeypatch.setattr(Figure, "savefig", read_off)
-    reliability_plot(CONFIDENCES, QUALITIES)
-    assert lines == [[[0, 0], [1, 1]], [[one.confidence, one.quality] for one in BINS]]
-    assert words == ["1", "1", "2", "2", "calibration error 0.167"]
-    assert round(ERROR, 3) == 0.167

@@ -152,7 +152,7 @@ def test_a_tokenizer_that_cannot_be_fetched_is_an_error(monkeypatch: pytest.Monk
 
 
 def test_an_unknown_metric_is_an_error() -> None:
-    message = "metric must be one of 'BLEU', 'chrF2', 'TER', got 'METEOR'"
+    message = r"metric must be one of 'BLEU', 'chrF2', 'chrF\+\+', 'TER', got 'METEOR'"
     with pytest.raises(RecipeError, match=f"^{message}$"):
         compute_scores(["a"], ["a"], metrics=["METEOR"], target_lang="en")
 

@@ -75,12 +75,18 @@ def test_a_moved_folder_without_checkpoints_translates_alike(
 
 def test_the_scores_are_those_of_sacrebleu(trained_run: RunFolder) -> None:
     hypotheses, references = hypotheses_of(trained_run), [references_of(trained_run)]
-    metrics = {"BLEU": sacrebleu.BLEU(), "chrF2": sacrebleu.CHRF(), "TER": sacrebleu.TER()}
+    metrics = {
+        "BLEU": sacrebleu.BLEU(),
+        "chrF2": sacrebleu.CHRF(),
+        "chrF++": sacrebleu.CHRF(word_order=2),
+        "TER": sacrebleu.TER(),
+    }
     expected = {
         name: (metric.corpus_score(hypotheses, references).score, str(metric.get_signature()))
         for name, metric in metrics.items()
     }
-    scores = json.loads((trained_run.report / "scores.json").read_text(encoding="utf-8"))
+    content = json.loads((trained_run.report / "scores.json").read_text(encoding="utf-8"))
+    scores = content["scores"]
     assert {score["name"]: (score["value"], score["signature"]) for score in scores} == expected
 
 
@@ -104,6 +110,7 @@ def test_the_run_folder_is_complete(trained_run: RunFolder) -> None:
         "model.safetensors",
         "recipe.yaml",
         "report/hypotheses.txt",
+        "report/index.html",
         "report/report.md",
         "report/scores.json",
         "source.model",
@@ -149,7 +156,7 @@ def test_the_curves_are_a_picture(trained_run: RunFolder) -> None:
 def test_the_model_card_names_every_score_with_its_signature(trained_run: RunFolder) -> None:
     card = trained_run.card_file.read_text(encoding="utf-8")
     scores = trained_run.scores()
-    assert [score["name"] for score in scores] == ["BLEU", "chrF2", "TER"]
+    assert [score["name"] for score in scores] == ["BLEU", "chrF2", "chrF++", "TER"]
     for score in scores:
         signature = score["signature"].replace("|", "\\|")
         assert f"| {score['name']} | {score['value']:.2f} | `{signature}` |" in card

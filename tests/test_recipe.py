@@ -380,7 +380,8 @@ def test_a_wrong_value_is_said_with_what_it_must_be(key: str, value: str, compla
         ("training.adam_betas=[0.9, 2]", "override: training.adam_betas.1 must be < 1.0, got 2"),
         (
             "evaluation.metrics=[BLEU, ROUGE]",
-            "override: evaluation.metrics.1 must be 'BLEU', 'chrF2' or 'TER', got 'ROUGE'",
+            "override: evaluation.metrics.1 must be 'BLEU', 'chrF2', 'chrF++' or 'TER', "
+            "got 'ROUGE'",
         ),
     ],
 )

@@ -511,6 +511,9 @@ def test_scores_and_versions_are_what_the_files_say(run: RunFolder) -> None:
     run.report.mkdir()
     (run.report / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
     assert run.scores() == scores
+    content = {"format_version": 1, "scores": scores}
+    (run.report / "scores.json").write_text(json.dumps(content), encoding="utf-8")
+    assert run.scores() == scores
     assert run.versions()["seed"] == 7
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import re
 import shutil
@@ -191,6 +192,21 @@ def test_the_test_set_is_translated_as_users_would(ground: Path) -> None:
     translations = Translator.load(whole.path).translate(read_lines(ground / "test.en"))
     assert read_lines(whole.report / "hypotheses.txt") == translations
     assert translations != read_lines(ground / "test.de")  # it has hardly learned
+
+
+def test_the_report_shows_the_best_translations_of_the_beam(folder: Path) -> None:
+    run = train(toy_recipe(folder, *QUICK, "decoding.beam_size=3"), folder / "run")
+    found = Translator.load(run.path, num_hypotheses=3).translate_detailed(
+        read_lines(folder / "test.en")
+    )
+    wanted = [[one.text for one in translation.hypotheses] for translation in found]
+    report = json.loads((run.report / "scores.json").read_bytes())
+    shown = {place for places in report["highlights"].values() for place in places}
+    assert shown
+    for place in shown:
+        told = report["sentences"][place]["alternatives"]
+        assert [one["text"] for one in told] == wanted[place]
+        assert len(told) == 3
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -649,6 +665,7 @@ def test_a_disk_full_at_the_start_leaves_no_folder(
         "last.ckpt",
         "model.safetensors",
         "hypotheses.txt",
+        "index.html",
         "report.md",
         "scores.json",
         "README.md",

@@ -9,7 +9,6 @@ from nmt.confidence.calibration import (
     CalibrationBin,
     calibration_bins,
     expected_calibration_error,
-    reliability_plot,
 )
 from nmt.confidence.features import FEATURES, features
 from nmt.confidence.model import (
@@ -31,5 +30,4 @@ __all__ = [
     "fit_confidence",
     "held_out_confidences",
     "load_confidence",
-    "reliability_plot",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 
@@ -77,39 +76,6 @@ def expected_calibration_error(
     bins = calibration_bins(confidences, qualities)
     gaps = [one.count * abs(one.confidence - one.quality) for one in bins]
     return math.fsum(gaps) / len(confidences)
-
-
-def reliability_plot(confidences: NDArray[np.float64], qualities: NDArray[np.float64]) -> bytes:
-    """Draw the mean quality of each bin over its mean confidence: on the diagonal all is well.
-
-    Args:
-        confidences: As for `expected_calibration_error`.
-        qualities: Likewise.
-
-    Returns:
-        A PNG picture.
-    """
-    # not pyplot: it keeps a global state and may look for a screen
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    bins = calibration_bins(confidences, qualities)
-    error = expected_calibration_error(confidences, qualities)
-    figure = Figure(figsize=(4.4, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
-    means = [one.confidence for one in bins], [one.quality for one in bins]
-    axes.plot(*means, marker="o", label=f"calibration error {error:.3f}")
-    for one in bins:
-        place = (one.confidence, one.quality)
-        axes.annotate(str(one.count), place, xytext=(5, -11), textcoords="offset points")
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="chrF2 / 100")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    return picture.getvalue()
 
 
 def _check_range(values: NDArray[np.float64], name: str) -> None:

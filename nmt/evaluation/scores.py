@@ -1,17 +1,16 @@
 """Scores of translations against references, each with the signature that makes it comparable.
 
-All counting is sacreBLEU's. Knows lines of text; which model wrote them is no matter here.
+Knows lines of text; which model wrote them is no matter here.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from nmt.bleu import build_bleu, tokenizer_for
-from nmt.errors import DataError, RecipeError
-
-if TYPE_CHECKING:
-    from sacrebleu.metrics.base import Metric
+from nmt.bleu import References
+from nmt.errors import DataError
+from nmt.evaluation.metrics import build_metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,12 @@ class Score:
     interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} = {self.value:.2f}  {self.signature}"
+        """Say it in one line, the interval as `sacrebleu --confidence` does."""
+        spread = ""
+        if self.interval is not None:
+            lower, upper = self.interval
+            spread = f" (μ = {(lower + upper) / 2:.2f} ± {(upper - lower) / 2:.2f})"
+        return f"{self.name} = {self.value:.2f}{spread}  {self.signature}"
 
 
 def compute_scores(
@@ -47,7 +51,7 @@ def compute_scores(
     Args:
         hypotheses: Detokenized translations, one line each.
         references: What people wrote for the same lines; a blank one counts as it is.
-        metrics: Any of "BLEU", "chrF2", "TER".
+        metrics: Any of "BLEU", "chrF2", "chrF++", "TER".
         target_lang: Language of both; BLEU's tokenizer follows it.
         bleu_tokenizer: One of sacreBLEU's, instead of the one that follows from the language.
 
@@ -58,19 +62,29 @@ def compute_scores(
         DataError: There is nothing to score, or not one reference for each hypothesis.
         RecipeError: A metric or a tokenizer is unknown or not installed.
     """
-    if len(hypotheses) != len(references):
-        raise DataError(
-            f"every hypothesis must have a reference, "
-            f"got {len(hypotheses)} hypotheses and {len(references)} references"
-        )
-    if not hypotheses:
-        raise DataError("a test set must have at least one sentence, got none")
+    check_lines(hypotheses, [references])
     scores = []
     for name in metrics:
-        metric = _build_metric(name, target_lang, bleu_tokenizer)
+        metric = build_metric(name, target_lang=target_lang, bleu_tokenizer=bleu_tokenizer)
         value = metric.corpus_score(hypotheses, [references]).score
         scores.append(Score(name, value, str(metric.get_signature())))
     return scores
+
+
+def check_lines(hypotheses: Sequence[str], references: References) -> None:
+    """See that every hypothesis has its references.
+
+    Raises:
+        DataError: There is nothing to score, or not one reference for each hypothesis.
+    """
+    for lines in references:
+        if len(hypotheses) != len(lines):
+            raise DataError(
+                f"every hypothesis must have a reference, "
+                f"got {len(hypotheses)} hypotheses and {len(lines)} references"
+            )
+    if not hypotheses:
+        raise DataError("a test set must have at least one sentence, got none")
 
 
 def check_metrics(
@@ -87,22 +101,4 @@ def check_metrics(
         RecipeError: A metric or a tokenizer is unknown or not installed.
     """
     for name in metrics:
-        _build_metric(name, target_lang, bleu_tokenizer)
-
-
-def _build_metric(name: str, target_lang: str, bleu_tokenizer: str | None) -> "Metric":
-    # Imported late: sacreBLEU loads numpy and tables, and `--help` needs neither.
-    from sacrebleu.metrics.chrf import CHRF
-    from sacrebleu.metrics.ter import TER
-
-    match name:
-        case "BLEU" if bleu_tokenizer is not None:
-            return build_bleu(bleu_tokenizer)
-        case "BLEU":
-            return build_bleu(tokenizer_for(target_lang))
-        case "chrF2":
-            return CHRF()
-        case "TER":
-            return TER()
-        case _:
-            raise RecipeError(f"metric must be one of 'BLEU', 'chrF2', 'TER', got {name!r}")
+        build_metric(name, target_lang=target_lang, bleu_tokenizer=bleu_tokenizer)

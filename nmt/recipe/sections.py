@@ -377,7 +377,12 @@ class EvaluationRecipe(Section):
             resolved recipe of a run that ends before it is cut off.
     """
 
-    metrics: tuple[Literal["BLEU", "chrF2", "TER"], ...] = ("BLEU", "chrF2", "TER")
+    metrics: tuple[Literal["BLEU", "chrF2", "chrF++", "TER"], ...] = (
+        "BLEU",
+        "chrF2",
+        "chrF++",
+        "TER",
+    )
     bleu_tokenizer: str | None = None
 
 

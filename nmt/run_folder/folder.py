@@ -272,6 +272,8 @@ class RunFolder:
         """What the test set was scored with; empty where it was not yet."""
         path = self.report / "scores.json"
         found = _read_json(path)
+        if isinstance(found, dict):  # early reports were the list of scores alone
+            found = found.get("scores")
         scores = found if isinstance(found, list) else []
         for score in scores:
             if not isinstance(score, dict) or not (

@@ -18,7 +18,16 @@ from nmt import __version__
 from nmt.confidence import dump_confidence
 from nmt.corpus import describe_set
 from nmt.errors import CheckpointError, RecipeError
-from nmt.evaluation import check_metrics, evaluate, write_report
+from nmt.evaluation import (
+    NUM_ALTERNATIVES,
+    Known,
+    Segments,
+    check_metrics,
+    detail_of,
+    evaluate,
+    read_training_text,
+    write_report,
+)
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe
 from nmt.run_folder import RunFolder, cannot_write, model_for, write_atomically
@@ -288,16 +297,29 @@ def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Se
     """Score the test set by way of the files that users get, and write report and card."""
     if corpora.test is not None and recipe.data.test is not None:
         _log.info("translating the test set, %d sentences", len(corpora.test))
-        translator = Translator.load(folder.path, device=recipe.training.device)
-        evaluation = evaluate(
-            translator.translate([pair.source for pair in corpora.test]),
-            corpora.test,
+        translator = Translator.load(
+            folder.path,
+            device=recipe.training.device,
+            num_hypotheses=min(NUM_ALTERNATIVES, recipe.decoding.beam_size),
+        )
+        segments = Segments.of_pairs(describe_set(recipe.data.test), corpora.test)
+        details = [detail_of(one) for one in translator.translate_detailed(segments.sources)]
+        known = Known(
+            details=details,
+            training=read_training_text(
+                corpora.train, segments.sources, direction=recipe.data.direction
+            ),
+            metrics=folder.metrics(),
+        )
+        report = evaluate(
+            [detail.alternatives[0].text for detail in details],
+            segments,
             recipe,
             model=str(folder.path),
-            test_set=describe_set(recipe.data.test),
+            known=known,
         )
-        write_report(folder.report, evaluation)
-        for score in evaluation.scores:
+        write_report(folder.report, report)
+        for score in report.scores:
             _log.info("test: %s", score)
     _write_card(recipe, folder, corpora, model)
 
