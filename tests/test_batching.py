@@ -4,6 +4,7 @@ import pickle
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given
@@ -207,6 +208,34 @@ def test_seed_and_epoch_make_the_order() -> None:
     assert order(dataset, seed=2, epoch=0) != first
     # Another seed is not merely an epoch ahead.
     assert order(dataset, seed=2, epoch=0) != order(dataset, seed=1, epoch=1)
+
+
+def plain_order(lengths: Lengths, *, seed: int, epoch: int, size: int) -> list[list[int]]:
+    """Batches of `size` pairs, shuffled and then sorted as a whole, with a key for each pair."""
+    generator = np.random.default_rng((seed, epoch))
+    shuffled = generator.permutation(len(lengths)).tolist()
+
+    def key(place: int) -> tuple[int, int]:
+        source, target = lengths[place]
+        return (source, -target if source % 2 else target)
+
+    ordered = sorted(shuffled, key=key)
+    starts = range(0, len(ordered), size)
+    return [
+        ordered[starts[number] : starts[number] + size]
+        for number in generator.permutation(len(starts))
+    ]
+
+
+@pytest.mark.parametrize("slab_size", [1, 7, 50, 10**6])
+def test_the_order_is_that_of_sorting_everything_at_once(
+    slab_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.batching._SLAB_SIZE", slab_size)
+    lengths = [(number * 7 % 23, number * 11 % 300) for number in range(500)]
+    assert order(make_dataset(lengths), seed=3, epoch=2) == plain_order(
+        lengths, seed=3, epoch=2, size=8
+    )
 
 
 def test_an_order_may_be_read_again() -> None:
