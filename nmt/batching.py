@@ -191,7 +191,8 @@ class BatchDataset(Dataset[Batch]):
             return None
         alignment = torch.zeros(len(indices), length, source_length, dtype=torch.bool)
         for row, index in enumerate(indices):
-            source, target = self._links[index].reshape(-1, 2).T
+            # a copy: a map of the disk is not to be written, and torch insists
+            source, target = self._links[index].astype(np.int64).reshape(-1, 2).T
             alignment[row, target, source] = True
         return alignment
 

@@ -130,9 +130,17 @@ class Tokenizer:
         token_ids: list[int] = self._processor.encode(text)
         return token_ids
 
-    def encode_batch(self, lines: Sequence[str]) -> list[list[int]]:
-        """Return the ids of every line's pieces, without BOS and EOS."""
-        batch: list[list[int]] = self._processor.encode(list(lines))
+    def encode_batch(
+        self, lines: Sequence[str], *, num_threads: int | None = None
+    ) -> list[list[int]]:
+        """Return the ids of every line's pieces, without BOS and EOS.
+
+        Args:
+            lines: The texts.
+            num_threads: Threads to work with; null is as many as there are cores.
+        """
+        threads = -1 if num_threads is None else num_threads
+        batch: list[list[int]] = self._processor.encode(list(lines), num_threads=threads)
         return batch
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -1,3 +1,5 @@
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,8 @@ import torch
 from toy import read_lines, toy_recipe, write_lines, write_quick_corpus
 
 from nmt.batching import Batch
-from nmt.corpus import CleaningReport, SentencePair
+from nmt.corpus import Cache, CleaningReport, SentencePair, TrainingSet, fingerprint
+from nmt.corpus.mapped import MappedPairs, write_pairs
 from nmt.errors import DataError, TokenizerError
 from nmt.recipe import Recipe
 from nmt.tokenizer import Tokenizer
@@ -34,7 +37,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def corpora_of(train: list[SentencePair], validation: list[SentencePair] = PAIRS) -> Corpora:
-    return Corpora(train, validation, None, CleaningReport(len(train), len(train)))
+    cache = Cache()
+    cache.path.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=cache.path)) / "pairs.arrow"
+    write_pairs(path, [train])
+    report = CleaningReport(len(train), len(train))
+    training_set = TrainingSet(MappedPairs(path), report, fingerprint(train))
+    return Corpora(training_set, validation, None, cache)
 
 
 def data_of(
@@ -95,7 +104,7 @@ def test_lines_are_numbered_as_in_the_file(folder: Path) -> None:
     )
     recipe = toy_recipe(folder, f"data.train={{csv: '{folder}/train.csv', source: en, target: de}}")
     corpora = load_corpora(recipe)
-    assert corpora.train == [SentencePair("1 2", "2 1"), SentencePair("3 4", "4 3")]
+    assert list(corpora.train) == [SentencePair("1 2", "2 1"), SentencePair("3 4", "4 3")]
     assert corpora.cleaning.first_lines == {"blank": (5,)}
 
 
@@ -109,11 +118,11 @@ def leak(folder: Path, *, num_validation: int, num_test: int) -> None:
 
 
 def test_pairs_held_out_are_not_trained_on(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    whole = load_corpora(toy_recipe(folder)).train
+    whole = list(load_corpora(toy_recipe(folder)).train)
     assert caplog.messages == []
     leak(folder, num_validation=1, num_test=2)
     corpora = load_corpora(toy_recipe(folder))
-    assert corpora.train == whole
+    assert list(corpora.train) == whole
     assert corpora.cleaning.held_out == 5
     assert corpora.cleaning.first_lines == {"held_out": (1, 2, 27, 28, 29)}
     assert caplog.messages == [
@@ -182,6 +191,48 @@ def test_two_tokenizers_know_a_language_each() -> None:
     assert target.unk_id not in target.encode("x y z")
     assert source.unk_id in source.encode("x y z")
     assert target.unk_id in target.encode("a b c")
+
+
+@pytest.mark.parametrize(("limit", "joint", "expected"), [(10, True, 5), (10, False, 10)])
+def test_a_tokenizer_is_trained_on_so_many_sentences_from_everywhere(
+    limit: int,
+    joint: bool,
+    expected: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[list[str]] = []
+
+    def hear(lines: Iterable[str], recipe: object, *, seed: int) -> Tokenizer:
+        heard.append(list(lines))
+        return Tokenizer.__new__(Tokenizer)
+
+    monkeypatch.setattr(Tokenizer, "train", hear)
+    pairs = [SentencePair(f"s{number}", f"t{number}") for number in range(100)]
+
+    def sample(seed: int) -> list[list[str]]:
+        heard.clear()
+        settings = (f"tokenizer.sample_sentences={limit}", f"tokenizer.joint={joint}".lower())
+        ties = "model.tied_embeddings=output"
+        train_tokenizers(pairs, toy_recipe(Path(), *settings, ties, f"training.seed={seed}"))
+        return list(heard)
+
+    with caplog.at_level("INFO"):
+        lines = sample(1)
+    assert f"training the tokenizer on {expected} of 100 pairs" in caplog.messages
+    assert sample(1) == lines
+    assert sample(2) != lines
+    assert sum(map(len, lines)) == (limit if joint else 2 * limit)
+    places = [int(line[1:]) for line in lines[0] if line.startswith("s")]
+    assert [place * expected // 100 for place in places] == list(range(expected))
+
+
+def test_a_tokenizer_may_be_trained_on_every_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        some, _ = tokenizers_of("tokenizer.vocab_size=17")
+        every, _ = tokenizers_of("tokenizer.vocab_size=17", "tokenizer.sample_sentences=null")
+    assert some.model == every.model
+    assert caplog.messages == []
 
 
 def test_a_vocabulary_too_large_for_the_text_is_refused() -> None:

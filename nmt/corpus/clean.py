@@ -1,12 +1,14 @@
 """Which pairs are unfit for training, and a count of why. Knows no files and no tokens."""
 
+from __future__ import annotations
+
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from statistics import median
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from nmt.corpus.pairs import SentencePair
 from nmt.errors import DataError
@@ -61,6 +63,12 @@ class CleaningReport:
         ]
         kept = f"kept {self.num_kept} of {self.num_pairs} sentence pairs"
         return f"{kept} (dropped: {', '.join(dropped)})" if dropped else kept
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> CleaningReport:
+        """Return the report whose fields went through JSON."""
+        first_lines = {reason: tuple(lines) for reason, lines in fields["first_lines"].items()}
+        return cls(**{**fields, "first_lines": first_lines})
 
     def to_json(self) -> str:
         """Return all of it as a JSON object over several lines."""

@@ -5,8 +5,9 @@ Knows where a dataset may be and what its columns are called.
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -48,6 +49,26 @@ def read_hub(corpus_set: HubSet) -> Columns:
         sources.append(text_of(row, corpus_set.source, place))
         targets.append(text_of(row, corpus_set.target, place))
     return Columns(sources, targets, range(1, len(sources) + 1))
+
+
+def fingerprint_hub(corpus_set: HubSet, digest_of: Callable[[str], str]) -> list[str]:
+    """Return what changes whenever the rows of a split do.
+
+    Args:
+        corpus_set: The split.
+        digest_of: Returns the hash of a file.
+
+    Raises:
+        DataError: It cannot be loaded.
+    """
+    dataset = _load(corpus_set)
+    files = [str(file["filename"]) for file in dataset.cache_files]
+    if files:  # where `datasets` keeps the rows; a split may be some of those in a file
+        return [str(dataset.split), str(len(dataset)), *map(digest_of, files)]
+    digest = blake2b(digest_size=16)
+    for row in dataset:
+        digest.update(repr(row).encode("utf-8", "surrogatepass"))
+    return [digest.hexdigest()]
 
 
 def describe_hub(corpus_set: HubSet) -> str:

@@ -160,7 +160,13 @@ class CleaningRecipe(Section):
 
 
 class DataRecipe(Section):
-    """Where the sentence pairs come from; `reverse` swaps source and target everywhere."""
+    """Where the sentence pairs come from.
+
+    Attributes:
+        reverse: Swap source and target everywhere.
+        cache_dir: The folder that keeps prepared training sets, for this run and others; null is
+            `nmt` in the user's folder for caches.
+    """
 
     source_lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*$")]
     target_lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*$")]
@@ -169,6 +175,7 @@ class DataRecipe(Section):
     validation: CorpusSet
     test: CorpusSet | None = None
     cleaning: CleaningRecipe = CleaningRecipe()
+    cache_dir: str | None = None
 
     @model_validator(mode="after")
     def _builtin_languages(self) -> Self:

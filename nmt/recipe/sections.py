@@ -18,6 +18,8 @@ class TokenizerRecipe(Section):
     Attributes:
         joint: One tokenizer for both sides instead of one for each.
         user_defined_symbols: Strings that always stay one piece.
+        sample_sentences: Most sentences it is trained on, drawn from all of the corpus; null is
+            every one.
     """
 
     vocab_size: PositiveInt = 8000
@@ -29,6 +31,7 @@ class TokenizerRecipe(Section):
         "nmt_nfkc"
     )
     user_defined_symbols: tuple[str, ...] = ()
+    sample_sentences: PositiveInt | None = 200_000
 
 
 Cell = Literal["lstm", "gru", "rnn", "layer_norm_lstm"]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from nmt.batching import Batch, BatchDataset, LengthBuckets
 from nmt.corpus import (
+    Cache,
     CleaningReport,
     SentencePair,
-    clean,
-    count_seen,
-    find_swapped,
-    load_numbered_pairs,
+    TrainingSet,
+    fingerprint,
     load_pairs,
+    prepare_tokens,
+    prepare_training_set,
 )
 from nmt.errors import DataError
 from nmt.recipe import Recipe, TrainingRecipe
@@ -30,80 +31,52 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Corpora:
-    """The sentence pairs of a run, the training set cleaned."""
+    """The sentence pairs of a run.
 
-    train: list[SentencePair]
+    Args:
+        training_set: What to train on, cleaned.
+        validation: All pairs of the validation set.
+        test: All pairs of the test set, where there is one.
+        cache: Where prepared corpora are kept.
+    """
+
+    training_set: TrainingSet
     validation: list[SentencePair]
     test: list[SentencePair] | None
-    cleaning: CleaningReport
+    cache: Cache
+
+    @property
+    def train(self) -> Sequence[SentencePair]:
+        """The pairs to train on."""
+        return self.training_set.pairs
+
+    @property
+    def cleaning(self) -> CleaningReport:
+        """What became of the pairs that are not trained on."""
+        return self.training_set.cleaning
 
     def fingerprints(self) -> dict[str, str]:
         """Return a hash of each set's text: equal data gives an equal hash."""
-        sets = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: _fingerprint(pairs) for name, pairs in sets.items() if pairs is not None}
+        sets = {"validation": self.validation, "test": self.test}
+        found = {name: fingerprint(pairs) for name, pairs in sets.items() if pairs is not None}
+        return {"train": self.training_set.fingerprint, **found}
 
 
 def load_corpora(recipe: Recipe) -> Corpora:
-    """Read all sets of a recipe, clean the training set, and warn of what looks wrong.
+    """Read all sets of a recipe, the training set cleaned, and warn of what looks wrong.
 
     Raises:
-        DataError: A set cannot be read, is not parallel or is empty, or too little is left to
-            train on.
+        DataError: A set cannot be read, is not parallel or is empty, too little is left to train
+            on, or the cache cannot be written.
     """
     data = recipe.data
-    train, line_numbers = load_numbered_pairs(data.train, reverse=data.reverse)
+    cache = Cache(data.cache_dir)
     validation = load_pairs(data.validation, reverse=data.reverse)
     test = load_pairs(data.test, reverse=data.reverse) if data.test else None
-    _warn_of_swapped(train, line_numbers, validation)
-    for name, held_out in (("validation", validation), ("test", test or [])):
-        _warn_of_seen(name, held_out, train, is_dropped=data.cleaning.held_out)
-    kept, cleaning = clean(
-        train,
-        data.cleaning,
-        held_out=[*validation, *(test or ())],
-        line_numbers=line_numbers,
-    )
-    return Corpora(train=kept, validation=validation, test=test, cleaning=cleaning)
-
-
-def _warn_of_swapped(
-    train: Sequence[SentencePair],
-    line_numbers: Sequence[int],
-    validation: Sequence[SentencePair],
-) -> None:
-    swapped = find_swapped(train, validation)
-    if swapped is not None:
-        _log.warning(
-            "warning: %d of %d training pairs, from line %d on, look as if source and target were "
-            "swapped, compared with the validation set; see that each side is of one language",
-            swapped.num_swapped,
-            len(train),
-            line_numbers[swapped.first],
-        )
-
-
-def _warn_of_seen(
-    name: str,
-    held_out: Sequence[SentencePair],
-    train: Sequence[SentencePair],
-    *,
-    is_dropped: bool,
-) -> None:
-    num_seen = count_seen(held_out, train)
-    if num_seen:
-        outcome = (
-            "these are left out of training"
-            if is_dropped
-            else "they are trained on, since data.cleaning.held_out is false, and scores on them "
-            "say little of other text"
-        )
-        _log.warning(
-            "warning: %d of the %d %s pairs also stand in the training set; %s",
-            num_seen,
-            len(held_out),
-            name,
-            outcome,
-        )
+    training_set = prepare_training_set(cache, data, validation=validation, test=test or [])
+    for warning in training_set.warnings:
+        _log.warning("%s", warning)
+    return Corpora(training_set, validation, test, cache)
 
 
 def train_tokenizers(pairs: Sequence[SentencePair], recipe: Recipe) -> tuple[Tokenizer, Tokenizer]:
@@ -112,17 +85,34 @@ def train_tokenizers(pairs: Sequence[SentencePair], recipe: Recipe) -> tuple[Tok
     Raises:
         TokenizerError: The vocabulary size does not fit the text.
     """
-    seed = recipe.training.seed
-    sources = (pair.source for pair in pairs)
-    targets = (pair.target for pair in pairs)
-    if recipe.tokenizer.joint:
-        both = (line for pair in pairs for line in (pair.source, pair.target))
-        tokenizer = Tokenizer.train(both, recipe.tokenizer, seed=seed)
+    settings, seed = recipe.tokenizer, recipe.training.seed
+    limit = settings.sample_sentences
+    if limit is not None and settings.joint:
+        limit = max(1, limit // 2)  # a pair has two sentences
+    places = _sample(len(pairs), limit, seed=seed)
+    if len(places) < len(pairs):
+        _log.info("training the tokenizer on %d of %d pairs", len(places), len(pairs))
+    if settings.joint:
+        both = (line for place in places for line in _sides(pairs[place]))
+        tokenizer = Tokenizer.train(both, settings, seed=seed)
         return tokenizer, tokenizer
     return (
-        Tokenizer.train(sources, recipe.tokenizer, seed=seed),
-        Tokenizer.train(targets, recipe.tokenizer, seed=seed),
+        Tokenizer.train((pairs[place].source for place in places), settings, seed=seed),
+        Tokenizer.train((pairs[place].target for place in places), settings, seed=seed),
     )
+
+
+def _sides(pair: SentencePair) -> tuple[str, str]:
+    return pair.source, pair.target
+
+
+def _sample(size: int, limit: int | None, *, seed: int) -> Sequence[int]:
+    """Return at most so many places, in order: one at random in each of equal stretches."""
+    if limit is None or limit >= size:
+        return range(size)
+    starts = np.arange(limit + 1) * size // limit
+    places: list[int] = np.random.default_rng(seed).integers(starts[:-1], starts[1:]).tolist()
+    return places
 
 
 class TranslationData(LightningDataModule):
@@ -131,15 +121,16 @@ class TranslationData(LightningDataModule):
     def __init__(
         self, corpora: Corpora, tokenizers: tuple[Tokenizer, Tokenizer], recipe: TrainingRecipe
     ) -> None:
-        """Tokenize both sets.
+        """Tokenize both sets; the training set only where that has not been done before.
 
         Raises:
-            DataError: No training pair is short enough, or no validation pair has text.
+            DataError: No training pair is short enough, no validation pair has text, or the cache
+                cannot be written.
         """
         super().__init__()
         self._recipe = recipe
-        self._train = _dataset(corpora.train, tokenizers, max_length=recipe.max_length)
-        self._validation = _dataset(corpora.validation, tokenizers, max_length=None)
+        self._train = _prepared(corpora, tokenizers, max_length=recipe.max_length)
+        self._validation = _dataset(corpora.validation, tokenizers)
         self.num_too_long = len(corpora.train) - len(self._train)
         if not len(self._train):
             raise DataError(
@@ -189,70 +180,41 @@ class TranslationData(LightningDataModule):
         )
 
 
-def _dataset(
-    pairs: Sequence[SentencePair],
-    tokenizers: tuple[Tokenizer, Tokenizer],
-    *,
-    max_length: int | None,
+def _prepared(
+    corpora: Corpora, tokenizers: tuple[Tokenizer, Tokenizer], *, max_length: int
 ) -> BatchDataset:
-    """Tokenize pairs; those with an empty or too long side are left out."""
-    source, target = tokenizers
-    sources = source.encode_batch([pair.source for pair in pairs])
-    targets = target.encode_batch([pair.target for pair in pairs])
-    kept = [
-        (pair, source_ids, target_ids)
-        for pair, source_ids, target_ids in zip(pairs, sources, targets, strict=True)
-        if source_ids
-        and target_ids
-        and (max_length is None or max(len(source_ids), len(target_ids)) <= max_length)
-    ]
-    links = None
-    if any(pair.links is not None for pair, _, _ in kept):
-        links = [_piece_links(*one, tokenizers) for one in kept]
+    """Return the training set as maps of the disk; pairs with a too long side are left out."""
+    training_set = corpora.training_set
+    token_ids = prepare_tokens(
+        corpora.cache,
+        training_set.pairs,
+        tokenizers,
+        fingerprint=training_set.fingerprint,
+        max_length=max_length,
+    )
+    target = tokenizers[1]
     return BatchDataset(
-        [source_ids for _, source_ids, _ in kept],
-        [target_ids for _, _, target_ids in kept],
+        token_ids.source,
+        token_ids.target,
         pad_id=target.pad_id,
         bos_id=target.bos_id,
         eos_id=target.eos_id,
-        links=links,
+        links=token_ids.links,
     )
 
 
-def _piece_links(
-    pair: SentencePair,
-    source_ids: Sequence[int],
-    target_ids: Sequence[int],
-    tokenizers: tuple[Tokenizer, Tokenizer],
-) -> list[int]:
-    """Link every piece of a word with every piece of the words that it belongs to.
-
-    Returns:
-        A source place and a target place by turns. None at all where SentencePiece sees other words
-        than white space parts: it drops some characters, and takes others for spaces.
-    """
-    source_words = tokenizers[0].word_numbers(source_ids)
-    target_words = tokenizers[1].word_numbers(target_ids)
-    if source_words[-1] + 1 != len(pair.source.split()):
-        return []
-    if target_words[-1] + 1 != len(pair.target.split()):
-        return []
-    places = []
-    for source_word, target_word in pair.links or ():
-        for source_place in _places(source_words, source_word):
-            for target_place in _places(target_words, target_word):
-                places += [source_place, target_place]
-    return places
-
-
-def _places(words: Sequence[int], wanted: int) -> list[int]:
-    return [place for place, word in enumerate(words) if word == wanted]
-
-
-def _fingerprint(pairs: Iterable[SentencePair]) -> str:
-    digest = hashlib.sha256()
-    for pair in pairs:
-        digest.update(f"{pair.source}\n{pair.target}\n".encode())
-        if pair.links is not None:
-            digest.update(f"{pair.links}\n".encode())
-    return digest.hexdigest()
+def _dataset(
+    pairs: Sequence[SentencePair], tokenizers: tuple[Tokenizer, Tokenizer]
+) -> BatchDataset:
+    """Tokenize pairs; those with an empty side are left out."""
+    source, target = tokenizers
+    sources = source.encode_batch([pair.source for pair in pairs])
+    targets = target.encode_batch([pair.target for pair in pairs])
+    kept = [both for both in zip(sources, targets, strict=True) if all(both)]
+    return BatchDataset(
+        [source_ids for source_ids, _ in kept],
+        [target_ids for _, target_ids in kept],
+        pad_id=target.pad_id,
+        bos_id=target.bos_id,
+        eos_id=target.eos_id,
+    )

@@ -36,7 +36,10 @@ _HandlerT = TypeVar("_HandlerT", bound=logging.Handler)
 _MOST_CHANGES_SHOWN = 4
 # Where and how a run is computed, not what: a run may go on with other values of these.
 _FREE_TO_CHANGE = frozenset(
-    f"training.{key}" for key in ("device", "num_workers", "tensorboard", "threads")
+    [
+        "data.cache_dir",
+        *(f"training.{key}" for key in ("device", "num_workers", "tensorboard", "threads")),
+    ]
 )
 
 

@@ -1,0 +1,212 @@
+"""Sentence pairs to token ids on the disk, made once by as many processes as there are cores.
+
+What was made is found again by what went into it: the pairs, both tokenizers, the longest side.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from nmt.corpus.bar import counting
+from nmt.corpus.cache import Cache, Facts
+from nmt.corpus.mapped import (
+    ArrowFile,
+    Ids,
+    MappedPairs,
+    MappedTokens,
+    TokenWriter,
+    lengths_file,
+    tokens_file,
+)
+from nmt.corpus.pairs import SentencePair
+from nmt.errors import DataError
+from nmt.tokenizer import Tokenizer
+
+# Parts of a corpus from which on the work of several processes is worth their start.
+_MIN_PARTS = 10
+
+Tokenizers = tuple[Tokenizer, Tokenizer]
+# For each column the lengths of its rows, and their ids one behind the other.
+Block = list[tuple[Ids, Ids]]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """A corpus as token ids, without BOS and EOS; see `nmt.batching.BatchDataset`."""
+
+    source: MappedTokens
+    target: MappedTokens
+    links: MappedTokens | None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Turns a part of a corpus into token ids.
+
+    Args:
+        pairs: The corpus.
+        tokenizers: Those of source and target.
+        max_length: Pairs with a longer side, in tokens, are left out, and those with an empty one.
+    """
+
+    pairs: MappedPairs
+    tokenizers: Tokenizers
+    max_length: int
+
+    @property
+    def id_type(self) -> str:
+        """NumPy's name for a type that holds every id, and every place that a link leads to."""
+        sizes = [tokenizer.vocab_size for tokenizer in self.tokenizers]
+        return np.min_scalar_type(max(256, self.max_length, *sizes)).name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the columns of token ids are called."""
+        return ("source_ids", "target_ids", *(("links",) if self.pairs.has_links else ()))
+
+    def encode(self, part: int) -> Block:
+        """Return the token ids of a part of the corpus, and its links as those of pieces."""
+        pairs = self.pairs.part(part)
+        sources, targets = (
+            tokenizer.encode_batch([getattr(pair, side) for pair in pairs], num_threads=1)
+            for tokenizer, side in zip(self.tokenizers, ("source", "target"), strict=True)
+        )
+        kept = [
+            entry
+            for entry in zip(pairs, sources, targets, strict=True)
+            if entry[1] and entry[2] and max(map(len, entry[1:])) <= self.max_length
+        ]
+        columns = [[source for _, source, _ in kept], [target for _, _, target in kept]]
+        if self.pairs.has_links:
+            columns.append([link_pieces(*entry, self.tokenizers) for entry in kept])
+        return [_joined(column, self.id_type) for column in columns]
+
+
+def prepare_tokens(
+    cache: Cache, pairs: MappedPairs, tokenizers: Tokenizers, *, fingerprint: str, max_length: int
+) -> TokenIds:
+    """Return a corpus as token ids, made anew where that has not been done before.
+
+    Args:
+        cache: Where it is kept.
+        pairs: The corpus.
+        tokenizers: Those of source and target.
+        fingerprint: A hash of the pairs.
+        max_length: Pairs with a longer side, in tokens, are left out, and those with an empty one.
+
+    Raises:
+        DataError: The cache cannot be written, or a process was stopped by the system.
+    """
+    encoder = Encoder(pairs, tokenizers, max_length)
+    models = [blake2b(tokenizer.model).hexdigest() for tokenizer in tokenizers]
+    key = {"pairs": fingerprint, "models": models, "max_length": max_length}
+    folder, _ = cache.obtain("tokens", key, lambda part: _write(encoder, part))
+    file = ArrowFile(tokens_file(folder))
+    stores = [MappedTokens(file, name, lengths_file(folder, name)) for name in encoder.columns]
+    return TokenIds(stores[0], stores[1], stores[2] if pairs.has_links else None)
+
+
+def _write(encoder: Encoder, folder: Path) -> Facts:
+    count = 0
+    with (
+        TokenWriter(folder, encoder.columns, encoder.id_type) as writer,
+        counting("preparing", len(encoder.pairs)) as advance,
+    ):
+        for block in _encode_all(encoder):
+            writer.write(block)
+            count += len(block[0][0])
+            advance(len(block[0][0]))
+    return {"num_pairs": count}
+
+
+def _encode_all(encoder: Encoder) -> Iterator[Block]:
+    """Yield the parts of a corpus as token ids, in their order."""
+    parts = range(encoder.pairs.num_parts)
+    num_processes = min(len(parts), _num_cores())
+    if len(parts) < _MIN_PARTS or num_processes < 2:
+        yield from map(encoder.encode, parts)
+        return
+    models = [tokenizer.model for tokenizer in encoder.tokenizers]
+    with ProcessPoolExecutor(
+        num_processes,
+        # a forked child of a process with threads may hang; spawn works everywhere
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(encoder.pairs, models, encoder.max_length),
+    ) as pool:
+        try:
+            yield from pool.map(_encode_part, parts)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "preparing the corpus: a process was stopped from outside, perhaps for want of "
+                "memory; make room and try again"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_encoder_of_worker: list[Encoder] = []
+
+
+def _start_worker(pairs: MappedPairs, models: Sequence[bytes], max_length: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it tells it when to stop
+    source, target = (Tokenizer(model) for model in models)
+    _encoder_of_worker.append(Encoder(pairs, (source, target), max_length))
+
+
+def _encode_part(part: int) -> Block:
+    return _encoder_of_worker[0].encode(part)
+
+
+def _num_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _joined(sequences: Sequence[Sequence[int]], id_type: str) -> tuple[Ids, Ids]:
+    lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
+    ids = chain.from_iterable(sequences)
+    return lengths, np.fromiter(ids, dtype=id_type, count=int(lengths.sum()))
+
+
+def link_pieces(
+    pair: SentencePair,
+    source_ids: Sequence[int],
+    target_ids: Sequence[int],
+    tokenizers: Tokenizers,
+) -> list[int]:
+    """Link every piece of a word with every piece of the words that it belongs to.
+
+    Returns:
+        A source place and a target place by turns. None at all where SentencePiece sees other words
+        than white space parts: it drops some characters, and takes others for spaces.
+    """
+    source_words = tokenizers[0].word_numbers(source_ids)
+    target_words = tokenizers[1].word_numbers(target_ids)
+    if source_words[-1] + 1 != len(pair.source.split()):
+        return []
+    if target_words[-1] + 1 != len(pair.target.split()):
+        return []
+    places = []
+    for source_word, target_word in pair.links or ():
+        for source_place in _places(source_words, source_word):
+            for target_place in _places(target_words, target_word):
+                places += [source_place, target_place]
+    return places
+
+
+def _places(words: Sequence[int], wanted: int) -> list[int]:
+    return [place for place, word in enumerate(words) if word == wanted]

@@ -1,0 +1,182 @@
+"""The training set of a recipe: read, checked and cleaned once, then a map of the disk.
+
+What was made is found again by what went into it: the content of the files, the pairs held out, and
+what the recipe says of cleaning. What looked wrong is remembered with it, to be said every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+from nmt import __version__
+from nmt.corpus.cache import Cache, Facts
+from nmt.corpus.check import count_seen, find_swapped
+from nmt.corpus.clean import CleaningReport, clean
+from nmt.corpus.hub import fingerprint_hub
+from nmt.corpus.load import load_numbered_pairs
+from nmt.corpus.mapped import BLOCK_SIZE, MappedPairs, write_pairs
+from nmt.corpus.pairs import SentencePair
+from nmt.recipe import (
+    BuiltinSet,
+    CorpusSet,
+    CsvSet,
+    DataRecipe,
+    FileSet,
+    HubSet,
+    JsonlSet,
+    TsvSet,
+)
+
+_PAIRS_FILE = "pairs.arrow"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Sentence pairs to train on.
+
+    Args:
+        pairs: Those that stayed.
+        cleaning: What became of the others.
+        fingerprint: A hash of the text of the pairs.
+        warnings: What looks wrong, a line each.
+    """
+
+    pairs: MappedPairs
+    cleaning: CleaningReport
+    fingerprint: str
+    warnings: tuple[str, ...] = ()
+
+
+def prepare_training_set(
+    cache: Cache,
+    data: DataRecipe,
+    *,
+    validation: Sequence[SentencePair],
+    test: Sequence[SentencePair],
+) -> TrainingSet:
+    """Return the training set of a recipe, made anew where that has not been done before.
+
+    Args:
+        cache: Where it is kept.
+        data: Where it comes from, and what is left out.
+        validation: The validation set.
+        test: The test set; empty for none.
+
+    Raises:
+        DataError: It cannot be read, is not parallel or is empty, too little is left of it, or the
+            cache cannot be written.
+    """
+    key = {
+        "set": data.train.model_dump(mode="json"),
+        "content": _content_of(data.train, cache),
+        "reverse": data.reverse,
+        "cleaning": data.cleaning.model_dump(mode="json"),
+        "validation": fingerprint(validation),
+        "test": fingerprint(test),
+    }
+
+    def build(folder: Path) -> Facts:
+        return _write(folder, data, validation, test)
+
+    folder, facts = cache.obtain("pairs", key, build)
+    return TrainingSet(
+        pairs=MappedPairs(folder / _PAIRS_FILE),
+        cleaning=CleaningReport.from_dict(facts["cleaning"]),
+        fingerprint=facts["fingerprint"],
+        warnings=tuple(facts["warnings"]),
+    )
+
+
+def fingerprint(pairs: Iterable[SentencePair]) -> str:
+    """Return a hash of the text of sentence pairs: equal ones in equal order give an equal hash."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(f"{pair.source}\n{pair.target}\n".encode())
+        if pair.links is not None:
+            digest.update(f"{pair.links}\n".encode())
+    return digest.hexdigest()
+
+
+def _content_of(corpus_set: CorpusSet, cache: Cache) -> list[str]:
+    """Return what changes whenever the content of a set does."""
+    match corpus_set:
+        case FileSet():
+            files = [corpus_set.source, corpus_set.target, corpus_set.alignment]
+            return [cache.digest_of(file) for file in files if file is not None]
+        case TsvSet():
+            return [cache.digest_of(corpus_set.tsv)]
+        case CsvSet():
+            return [cache.digest_of(corpus_set.csv)]
+        case JsonlSet():
+            return [cache.digest_of(corpus_set.jsonl)]
+        case HubSet():
+            return fingerprint_hub(corpus_set, cache.digest_of)
+        case BuiltinSet():
+            # the same version draws the same sentences
+            return [__version__]
+        case _:
+            assert_never(corpus_set)
+
+
+def _write(
+    folder: Path,
+    data: DataRecipe,
+    validation: Sequence[SentencePair],
+    test: Sequence[SentencePair],
+) -> Facts:
+    """Read, check, clean and write the pairs; return what is to be known of them."""
+    pairs, line_numbers = load_numbered_pairs(data.train, reverse=data.reverse)
+    warnings = [
+        *_warnings_of_swapped(pairs, line_numbers, validation),
+        *_warnings_of_seen("validation", validation, pairs, is_dropped=data.cleaning.held_out),
+        *_warnings_of_seen("test", test, pairs, is_dropped=data.cleaning.held_out),
+    ]
+    kept, report = clean(
+        pairs, data.cleaning, held_out=[*validation, *test], line_numbers=line_numbers
+    )
+    write_pairs(folder / _PAIRS_FILE, _blocks(kept))
+    cleaning: dict[str, Any] = asdict(report)
+    return {"cleaning": cleaning, "fingerprint": fingerprint(kept), "warnings": warnings}
+
+
+def _blocks(pairs: Sequence[SentencePair]) -> Iterator[Sequence[SentencePair]]:
+    return (pairs[start : start + BLOCK_SIZE] for start in range(0, len(pairs), BLOCK_SIZE))
+
+
+def _warnings_of_swapped(
+    train: Sequence[SentencePair],
+    line_numbers: Sequence[int],
+    validation: Sequence[SentencePair],
+) -> Iterator[str]:
+    swapped = find_swapped(train, validation)
+    if swapped is not None:
+        yield (
+            f"warning: {swapped.num_swapped} of {len(train)} training pairs, from line "
+            f"{line_numbers[swapped.first]} on, look as if source and target were swapped, "
+            "compared with the validation set; see that each side is of one language"
+        )
+
+
+def _warnings_of_seen(
+    name: str,
+    held_out: Sequence[SentencePair],
+    train: Sequence[SentencePair],
+    *,
+    is_dropped: bool,
+) -> Iterator[str]:
+    num_seen = count_seen(held_out, train)
+    if num_seen:
+        outcome = (
+            "these are left out of training"
+            if is_dropped
+            else "they are trained on, since data.cleaning.held_out is false, and scores on them "
+            "say little of other text"
+        )
+        yield (
+            f"warning: {num_seen} of the {len(held_out)} {name} pairs also stand in the training "
+            f"set; {outcome}"
+        )
