@@ -6,8 +6,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def counting(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar where stderr is a terminal; give what moves it on by so many."""
+def counting(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar where stderr is a terminal, and give what moves it on by so many.
+
+    Args:
+        name: What is done.
+        total: How much there is to do; null where nobody knows.
+    """
     # Not rich's own opinion, which FORCE_COLOR may change: escapes would fill a log file.
     if not sys.stderr.isatty():
         yield lambda _: None

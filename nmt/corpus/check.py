@@ -127,15 +127,16 @@ def _evidence(weights: Mapping[str, float], pair: SentencePair) -> float:
     )
 
 
-def _look_swapped(weights: Mapping[str, float], pairs: Sequence[SentencePair]) -> list[bool]:
-    return [_evidence(weights, pair) < -_MARGIN for pair in pairs]
+def _look_swapped(weights: Mapping[str, float], pairs: Iterable[SentencePair]) -> bytearray:
+    """Return a byte for each pair, 1 or 0."""
+    return bytearray(_evidence(weights, pair) < -_MARGIN for pair in pairs)
 
 
-def _share(flags: Sequence[bool]) -> float:
+def _share(flags: Sequence[int]) -> float:
     return sum(flags) / len(flags)
 
 
-def _first(swapped: Sequence[bool], share: float) -> int:
+def _first(swapped: Sequence[int], share: float) -> int:
     """Return the first that is swapped and has about as many swapped ones behind it as all have."""
     enough = share * _WINDOW / 2
     candidates = (place for place, is_swapped in enumerate(swapped) if is_swapped)

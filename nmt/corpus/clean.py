@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from statistics import median
+from itertools import accumulate
 from typing import Any, Literal, get_args
 
-from nmt.corpus.pairs import SentencePair
+import numpy as np
+
+from nmt.corpus.hashes import find_repeated, hash_pairs
+from nmt.corpus.pairs import Block, SentencePair
 from nmt.errors import DataError
 from nmt.recipe import CleaningRecipe
 
@@ -19,9 +23,6 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 
 # Lines that the report names for each reason: enough to look at.
 _NUM_FIRST_LINES = 5
-# Bytes remembered of a pair. Among 100 million different ones the odds that two have the same
-# eight, and one is taken for a duplicate, are 1 in 3,700.
-_HASH_SIZE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,33 +112,105 @@ def clean(
     Raises:
         DataError: Fewer pairs stay than `min_pairs`.
     """
-    ratio = None if cleaning.max_length_ratio is None else _median_length_ratio(pairs)
-    flaws = _Flaws(cleaning, held_out if cleaning.held_out else (), ratio)
+    ratios = LengthRatios()
+    ratios.add(pairs)
+    hashes = np.array(hash_pairs(pairs), dtype=np.uint64)
+    cleaner = Cleaner(cleaning, held_out, ratios.median())
     if line_numbers is None:
         line_numbers = range(1, len(pairs) + 1)
-    kept: list[SentencePair] = []
-    dropped: dict[Reason, list[int]] = {reason: [] for reason in REASONS}
-    for pair, number in zip(pairs, line_numbers, strict=True):
-        reason = flaws.find(pair.source, pair.target)
-        if reason is None:
-            kept.append(pair)
-        else:
-            dropped[reason].append(number)
-    report = CleaningReport(
-        num_pairs=len(pairs),
-        num_kept=len(kept),
-        **{reason: len(lines) for reason, lines in dropped.items()},
-        median_length_ratio=ratio,
-        first_lines={
-            reason: tuple(lines[:_NUM_FIRST_LINES]) for reason, lines in dropped.items() if lines
-        },
-    )
-    _check_number(report, cleaning)
-    return kept, report
+    kept = cleaner.clean(Block(pairs, line_numbers), find_repeated(hashes).tolist())
+    return kept, cleaner.report()
+
+
+class Cleaner:
+    """Drops unfit pairs, block by block, and counts them."""
+
+    def __init__(
+        self, cleaning: CleaningRecipe, held_out: Iterable[SentencePair], ratio: float | None
+    ) -> None:
+        """Take what to go by.
+
+        Args:
+            cleaning: Limits; one that is None is off. Pairs blank on a side always go.
+            held_out: The pairs of the validation and the test set.
+            ratio: The corpus's median of the target's length over the source's.
+        """
+        self._cleaning = cleaning
+        self._ratio = ratio if cleaning.max_length_ratio is not None else None
+        self._flaws = _Flaws(cleaning, held_out if cleaning.held_out else (), self._ratio)
+        self._num_pairs = 0
+        self._num_dropped: Counter[Reason] = Counter()
+        self._first_lines: dict[Reason, list[int]] = {reason: [] for reason in REASONS}
+
+    def clean(self, block: Block, repeated: Iterable[bool]) -> list[SentencePair]:
+        """Return the pairs that stay, in their order.
+
+        Args:
+            block: Pairs that come next.
+            repeated: For each of them whether it came before, anywhere in the corpus.
+        """
+        kept = []
+        rows = zip(block.pairs, block.line_numbers, repeated, strict=True)
+        for pair, number, is_repeated in rows:
+            reason = self._flaws.find(pair.source, pair.target, is_repeated=is_repeated)
+            if reason is None:
+                kept.append(pair)
+                continue
+            self._num_dropped[reason] += 1
+            if len(self._first_lines[reason]) < _NUM_FIRST_LINES:
+                self._first_lines[reason].append(number)
+        self._num_pairs += len(block.pairs)
+        return kept
+
+    def report(self) -> CleaningReport:
+        """Return what became of all pairs so far.
+
+        Raises:
+            DataError: Fewer pairs stay than `min_pairs`.
+        """
+        report = CleaningReport(
+            num_pairs=self._num_pairs,
+            num_kept=self._num_pairs - self._num_dropped.total(),
+            **{reason: self._num_dropped[reason] for reason in REASONS},
+            median_length_ratio=self._ratio,
+            first_lines={
+                reason: tuple(lines) for reason, lines in self._first_lines.items() if lines
+            },
+        )
+        _check_number(report, self._cleaning)
+        return report
+
+
+class LengthRatios:
+    """How often which lengths stand beside each other, in characters; blank sides apart."""
+
+    def __init__(self) -> None:
+        """Start with nothing counted."""
+        self._counts: Counter[tuple[int, int]] = Counter()
+
+    def add(self, pairs: Iterable[SentencePair]) -> None:
+        """Count some pairs."""
+        self._counts.update(
+            (len(pair.target), len(pair.source))
+            for pair in pairs
+            if not (is_blank(pair.source) or is_blank(pair.target))
+        )
+
+    def median(self) -> float | None:
+        """Return the median of target over source length; None where nothing was counted."""
+        total = self._counts.total()
+        if not total:
+            return None
+        ranked = sorted(
+            (target / source, count) for (target, source), count in self._counts.items()
+        )
+        ends = list(accumulate(count for _, count in ranked))
+        middle = [ranked[bisect_right(ends, place)][0] for place in ((total - 1) // 2, total // 2)]
+        return sum(middle) / 2
 
 
 class _Flaws:
-    """Tells what is wrong with one pair after the other, and remembers them."""
+    """Tells what is wrong with one pair after the other."""
 
     def __init__(
         self, cleaning: CleaningRecipe, held_out: Iterable[SentencePair], ratio: float | None
@@ -151,9 +224,8 @@ class _Flaws:
         self._identical = cleaning.identical
         self._deduplicate = cleaning.deduplicate
         self._held_out = {(pair.source, pair.target) for pair in held_out}
-        self._seen: set[bytes] = set()
 
-    def find(self, source: str, target: str) -> Reason | None:
+    def find(self, source: str, target: str, *, is_repeated: bool) -> Reason | None:
         """Say why a pair is unfit; None where it is not."""
         if is_blank(source) or is_blank(target):
             return "blank"
@@ -166,17 +238,8 @@ class _Flaws:
             return "identical"
         if (source, target) in self._held_out:
             return "held_out"
-        if self._deduplicate and self._is_known(source, target):
-            return "duplicate"
-        return None
-
-    def _is_known(self, source: str, target: str) -> bool:
-        """Tell whether the pair came before; from now on it has."""
-        # not Python's own hash: it is another in every process
-        digest = blake2b(f"{source}\n{target}".encode(), digest_size=_HASH_SIZE).digest()
-        num_seen = len(self._seen)
-        self._seen.add(digest)
-        return len(self._seen) == num_seen
+        # an equal pair that came before was kept: nothing above tells the two apart
+        return "duplicate" if self._deduplicate and is_repeated else None
 
 
 def is_blank(text: str) -> bool:
@@ -186,16 +249,6 @@ def is_blank(text: str) -> bool:
     return all(
         character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text
     )
-
-
-def _median_length_ratio(pairs: Sequence[SentencePair]) -> float | None:
-    """Return the median of target over source length, in characters, where neither is blank."""
-    ratios = [
-        len(pair.target) / len(pair.source)
-        for pair in pairs
-        if not (is_blank(pair.source) or is_blank(pair.target))
-    ]
-    return median(ratios) if ratios else None
 
 
 def _listed_keys(report: CleaningReport) -> str:

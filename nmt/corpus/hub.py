@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from nmt.corpus.pairs import Columns
+from nmt.corpus.pairs import Entry
 from nmt.corpus.records import text_of
 from nmt.corpus.wording import listed
 from nmt.errors import DataError
@@ -28,8 +28,8 @@ _SAVED = ("state.json", "dataset_dict.json")
 _PATIENCE = 20.0
 
 
-def read_hub(corpus_set: HubSet) -> Columns:
-    """Read a split of a dataset: by its name on the hub, or by its folder.
+def read_hub(corpus_set: HubSet) -> Iterator[Entry]:
+    """Yield what is in a split of a dataset: by its name on the hub, or by its folder.
 
     A column of records such as {"en": ..., "de": ...} under `translation` is named
     `translation.en`, `translation.de`.
@@ -42,13 +42,11 @@ def read_hub(corpus_set: HubSet) -> Columns:
     for column in (corpus_set.source, corpus_set.target):
         if column not in dataset.column_names:
             raise DataError(f"{name}: no column {column!r}; it has {listed(dataset.column_names)}")
-    sources, targets = [], []
     columns = dataset.select_columns([corpus_set.source, corpus_set.target])
     for number, row in enumerate(columns, start=1):
         place = f"{name}: row {number}"
-        sources.append(text_of(row, corpus_set.source, place))
-        targets.append(text_of(row, corpus_set.target, place))
-    return Columns(sources, targets, range(1, len(sources) + 1))
+        source = text_of(row, corpus_set.source, place)
+        yield source, text_of(row, corpus_set.target, place), number
 
 
 def fingerprint_hub(corpus_set: HubSet, digest_of: Callable[[str], str]) -> list[str]:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 Ids = NDArray[np.integer[Any]]
 
-# Rows that are written, read and worked on at a time.
-BLOCK_SIZE = 10_000
-
 
 class ArrowFile:
     """An Arrow file as a map; in another process it is mapped again and not copied."""
@@ -169,12 +166,12 @@ def write_pairs(path: Path, blocks: Iterable[Sequence[SentencePair]]) -> int:
     count = 0
     with ExitStack() as stack:
         writer = None
-        for block in blocks:
+        for block in filter(None, blocks):
             columns = {
                 "source": pa.array([pair.source for pair in block], pa.large_string()),
                 "target": pa.array([pair.target for pair in block], pa.large_string()),
             }
-            if block and block[0].links is not None:
+            if block[0].links is not None:
                 flat = [[place for link in pair.links or () for place in link] for pair in block]
                 columns["links"] = pa.array(flat, pa.large_list(pa.int32()))
             batch = pa.record_batch(columns)

@@ -7,19 +7,24 @@ what the recipe says of cleaning. What looked wrong is remembered with it, to be
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, assert_never
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nmt import __version__
+from nmt.corpus.bar import counting
 from nmt.corpus.cache import Cache, Facts
 from nmt.corpus.check import count_seen, find_swapped
-from nmt.corpus.clean import CleaningReport, clean
+from nmt.corpus.clean import Cleaner, CleaningReport, LengthRatios
+from nmt.corpus.hashes import NumberFile, find_repeated, hash_pairs
 from nmt.corpus.hub import fingerprint_hub
-from nmt.corpus.load import load_numbered_pairs
-from nmt.corpus.mapped import BLOCK_SIZE, MappedPairs, write_pairs
-from nmt.corpus.pairs import SentencePair
+from nmt.corpus.load import stream_blocks
+from nmt.corpus.mapped import MappedPairs, write_pairs
+from nmt.corpus.pairs import Block, SentencePair
 from nmt.recipe import (
     BuiltinSet,
     CorpusSet,
@@ -32,6 +37,8 @@ from nmt.recipe import (
 )
 
 _PAIRS_FILE = "pairs.arrow"
+# What files begin with that are gone when the pairs are cleaned.
+_RAW = "raw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +98,31 @@ def prepare_training_set(
     )
 
 
-def fingerprint(pairs: Iterable[SentencePair]) -> str:
-    """Return a hash of the text of sentence pairs: equal ones in equal order give an equal hash."""
-    digest = hashlib.sha256()
-    for pair in pairs:
-        digest.update(f"{pair.source}\n{pair.target}\n".encode())
-        if pair.links is not None:
-            digest.update(f"{pair.links}\n".encode())
-    return digest.hexdigest()
+class Fingerprint:
+    """A hash of the text of sentence pairs: equal ones in equal order give an equal hash."""
+
+    def __init__(self) -> None:
+        """Start with no pairs."""
+        self._digest = hashlib.sha256()
+
+    def add(self, pairs: Sequence[SentencePair]) -> Sequence[SentencePair]:
+        """Take pairs that come next, and give them back."""
+        for pair in pairs:
+            self._digest.update(f"{pair.source}\n{pair.target}\n".encode())
+            if pair.links is not None:
+                self._digest.update(f"{pair.links}\n".encode())
+        return pairs
+
+    def text(self) -> str:
+        """Return the hash of all pairs so far."""
+        return self._digest.hexdigest()
+
+
+def fingerprint(pairs: Sequence[SentencePair]) -> str:
+    """Return a hash of the text of sentence pairs, see `Fingerprint`."""
+    digest = Fingerprint()
+    digest.add(pairs)
+    return digest.text()
 
 
 def _content_of(corpus_set: CorpusSet, cache: Cache) -> list[str]:
@@ -129,27 +153,71 @@ def _write(
     test: Sequence[SentencePair],
 ) -> Facts:
     """Read, check, clean and write the pairs; return what is to be known of them."""
-    pairs, line_numbers = load_numbered_pairs(data.train, reverse=data.reverse)
+    raw = _read(folder, data)
     warnings = [
-        *_warnings_of_swapped(pairs, line_numbers, validation),
-        *_warnings_of_seen("validation", validation, pairs, is_dropped=data.cleaning.held_out),
-        *_warnings_of_seen("test", test, pairs, is_dropped=data.cleaning.held_out),
+        *_warnings_of_swapped(raw.pairs, raw.line_numbers, validation),
+        *_warnings_of_seen("validation", validation, raw.pairs, is_dropped=data.cleaning.held_out),
+        *_warnings_of_seen("test", test, raw.pairs, is_dropped=data.cleaning.held_out),
     ]
-    kept, report = clean(
-        pairs, data.cleaning, held_out=[*validation, *test], line_numbers=line_numbers
-    )
-    write_pairs(folder / _PAIRS_FILE, _blocks(kept))
-    cleaning: dict[str, Any] = asdict(report)
-    return {"cleaning": cleaning, "fingerprint": fingerprint(kept), "warnings": warnings}
+    cleaner = Cleaner(data.cleaning, [*validation, *test], raw.ratio)
+    digest = Fingerprint()
+    write_pairs(folder / _PAIRS_FILE, map(digest.add, _cleaned(raw, cleaner)))
+    for file in folder.glob(f"{_RAW}*"):
+        file.unlink()
+    return {
+        "cleaning": asdict(cleaner.report()),
+        "fingerprint": digest.text(),
+        "warnings": warnings,
+    }
 
 
-def _blocks(pairs: Sequence[SentencePair]) -> Iterator[Sequence[SentencePair]]:
-    return (pairs[start : start + BLOCK_SIZE] for start in range(0, len(pairs), BLOCK_SIZE))
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A corpus as it was read: maps of files, and what cleaning must know of all of it."""
+
+    pairs: MappedPairs
+    line_numbers: NDArray[np.int64]
+    repeated: NDArray[np.bool_]
+    ratio: float | None
+
+
+def _read(folder: Path, data: DataRecipe) -> _Raw:
+    """Read a corpus once; what is to be read again is read from the disk."""
+    line_numbers = NumberFile(folder / f"{_RAW}.lines", "int64")
+    hashes = NumberFile(folder / f"{_RAW}.hashes", "uint64")
+    ratios = LengthRatios()
+
+    def pass_on() -> Iterator[Sequence[SentencePair]]:
+        with counting("reading", None) as advance:
+            for block in stream_blocks(data.train, reverse=data.reverse):
+                line_numbers.append(block.line_numbers)
+                hashes.append(hash_pairs(block.pairs))
+                ratios.add(block.pairs)
+                advance(len(block.pairs))
+                yield block.pairs
+
+    path = folder / f"{_RAW}.arrow"
+    write_pairs(path, pass_on())
+    repeated = find_repeated(hashes.map())
+    return _Raw(MappedPairs(path), line_numbers.map(), repeated, ratios.median())
+
+
+def _cleaned(raw: _Raw, cleaner: Cleaner) -> Iterator[list[SentencePair]]:
+    """Yield what stays of each block."""
+    done = 0
+    with counting("cleaning", len(raw.pairs)) as advance:
+        for number in range(raw.pairs.num_parts):
+            pairs = raw.pairs.part(number)
+            rows = slice(done, done + len(pairs))
+            block = Block(pairs, raw.line_numbers[rows].tolist())
+            yield cleaner.clean(block, raw.repeated[rows].tolist())
+            done += len(pairs)
+            advance(len(pairs))
 
 
 def _warnings_of_swapped(
     train: Sequence[SentencePair],
-    line_numbers: Sequence[int],
+    line_numbers: NDArray[np.int64],
     validation: Sequence[SentencePair],
 ) -> Iterator[str]:
     swapped = find_swapped(train, validation)
