@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-
-from nmt.model.products import multiply
+from torch.nn.functional import linear
 
 # Logits that are held at once, in numbers: more tokens are scored in parts.
 _MOST_LOGITS = 2**24
@@ -24,8 +23,9 @@ def smoothed_cross_entropy(
     distribution over all V tokens, the label among them, with the rest (Szegedy et al. 2016,
     section 7). Padding takes no part: it has no readout.
 
-    The gradient is made along with the loss, in the place of the logits: no second matrix of their
-    size is ever held, and of very many tokens only a part at a time.
+    The gradient is made along with the loss, in the place of the logits: in full precision no
+    second matrix of their size is held, and of very many tokens only a part at a time. It is given
+    once: a second backward pass is refused.
 
     Args:
         readouts: One row for each real target token, (N, R).
@@ -63,7 +63,7 @@ class _OutputLoss(torch.autograd.Function):
             for rows, tokens in zip(
                 torch.split(readouts, num_tokens), torch.split(labels, num_tokens), strict=True
             ):
-                logits = multiply(rows, weight_there, bias_there)
+                logits = linear(rows, weight_there, bias_there)
                 logits = logits.to(torch.promote_types(low, torch.float32))
                 losses.append(_loss_and_gradient_in_place(logits, tokens, label_smoothing))
                 if not has_gradient:
@@ -81,8 +81,10 @@ class _OutputLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.gradients is None:
+            raise RuntimeError("the loss gives its gradient once, got a second backward pass")
         of_readouts, of_weight, of_bias = ctx.gradients
-        ctx.gradients = None  # they are scaled in place: there is no second backward pass
+        ctx.gradients = None  # they are scaled in place
         scaled = of_readouts.mul_(gradient), of_weight.mul_(gradient), of_bias.mul_(gradient)
         return *scaled, None, None, None
 
@@ -95,7 +97,8 @@ def _loss_and_gradient_in_place(logits: Tensor, labels: Tensor, label_smoothing:
     """
     label = labels[:, None]
     wanted = (1 - label_smoothing) * logits.gather(1, label)  # (N, 1)
-    wanted += label_smoothing * logits.mean(dim=1, keepdim=True)
+    if label_smoothing > 0:  # or a token that is ruled out, of logit -inf, would make it 0 * inf
+        wanted += label_smoothing * logits.mean(dim=1, keepdim=True)
     top = logits.amax(dim=1, keepdim=True)
     torch.softmax(logits, dim=1, out=logits)
     # of the likeliest token p = exp(top - log_sum), and this p is never too small for a logarithm

@@ -4,6 +4,7 @@ recipe.yaml          the resolved recipe        checkpoints/    for going on, an
 versions.json        what wrote it, from what   metrics.jsonl   one line a validation
 model.safetensors    the weights                curves.png, log.txt, cleaning.json
 source.model, target.model   SentencePiece      report/, README.md
+confidence.json      how sure to be of a translation
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class RunFolder:
         self.weights_file = self.path / "model.safetensors"
         self.source_tokenizer_file = self.path / "source.model"
         self.target_tokenizer_file = self.path / "target.model"
+        self.confidence_file = self.path / "confidence.json"
         self.checkpoints = self.path / "checkpoints"
         self.last_checkpoint = self.checkpoints / "last.ckpt"
         self.metrics_file = self.path / "metrics.jsonl"

@@ -153,6 +153,11 @@ class Tokenizer:
         pieces: list[str] = self._processor.id_to_piece(list(token_ids))
         return pieces
 
+    def id_of(self, piece: str) -> int | None:
+        """Return the id of a piece as SentencePiece writes it; None where it is no piece."""
+        piece_id: int = self._processor.piece_to_id(piece)
+        return None if piece_id == self.unk_id else piece_id
+
     def word_numbers(self, token_ids: Sequence[int]) -> list[int]:
         """Return for each id in which word its piece is, from 0 on; white space parts words.
 

@@ -57,6 +57,7 @@ class ScriptedEngine:
     focus = 1.0
 
     device = torch.device("cpu")
+    has_attention = True
 
     def __init__(self, script: Script) -> None:
         self.script = script

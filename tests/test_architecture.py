@@ -237,7 +237,9 @@ def test_an_unknown_name_of_the_package_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["translate", "--help"]], ids=str
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["translate", "--help"], ["score", "--help"]],
+    ids=str,
 )
 def test_help_imports_no_torch(arguments: list[str]) -> None:
     run_python(
@@ -254,7 +256,7 @@ assert not {{"torch", "lightning", "datasets"}} & set(sys.modules)
     )
 
 
-@pytest.mark.parametrize("module", ["nmt.translator", "nmt.cli.translate"])
+@pytest.mark.parametrize("module", ["nmt.translator", "nmt.cli.translate", "nmt.cli.score"])
 def test_translating_imports_neither_lightning_nor_datasets(module: str) -> None:
     run_python(
         f"import sys; import {module}; assert not {{'lightning', 'datasets'}} & set(sys.modules)"

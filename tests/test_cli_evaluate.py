@@ -1,14 +1,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_run import SOURCES, TARGETS, write_run
 
 from nmt.cli.main import main
+from nmt.confidence import dump_confidence, expected_calibration_error, reliability_plot
+from nmt.corpus import load_pairs
 from nmt.evaluation import compute_scores
 from nmt.run_folder import RunFolder
-from nmt.translator import Translator
+from nmt.translator import Translator, learn_confidence, sentence_qualities
 
 METRICS = ["BLEU", "chrF2", "TER"]
 
@@ -123,6 +126,61 @@ def test_options_reach_the_translator(run: RunFolder, monkeypatch: pytest.Monkey
         "device": "cpu",
         "threads": 2,
     }
+
+
+def learnable_run(path: Path, test_set: Path, num_pairs: int) -> RunFolder:
+    """A run whose validation set is what it says itself, every second time."""
+    run = write_run(path / "run", f"data.test.tsv={test_set}")
+    words = [word for line in SOURCES for word in line.split()]
+    sources = [words[place % len(words)] for place in range(num_pairs)]
+    texts = Translator.load(run.path).translate(sources)
+    lines = [
+        f"{source}\t{text if place % 2 else 'q'}"
+        for place, (source, text) in enumerate(zip(sources, texts, strict=True))
+    ]
+    validation = write_lines(path / "validation.tsv", lines)
+    return write_run(
+        path / "learnable", f"data.test.tsv={test_set}", f"data.validation.tsv={validation}"
+    )
+
+
+def test_a_confidence_can_be_learned_for_a_run_without(
+    tmp_path: Path, test_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = learnable_run(tmp_path, test_set, 40)
+    assert main(["evaluate", "--model", str(run.path), "--fit-confidence"]) == 0
+    translator = Translator.load(run.path)
+    assert translator.has_confidence
+    learned = learn_confidence(translator, load_pairs(run.recipe.data.validation))
+    assert learned is not None
+    assert run.confidence_file.read_text(encoding="utf-8") == dump_confidence(learned.model)
+
+    found = [one for one in translator.translate_detailed(SOURCES) if one.confidence is not None]
+    references = [target for target in TARGETS if target]
+    confidences = np.array([one.confidence for one in found])
+    qualities = sentence_qualities([one.text for one in found], references)
+    error = expected_calibration_error(confidences, qualities)
+    assert capsys.readouterr().err == (
+        "confidence learned from 40 validation sentences: expected calibration error "
+        f"{learned.error:.3f}\n"
+        f"confidence: expected calibration error {error:.3f}\n"
+        f"report in {run.report}\n"
+    )
+    picture = (run.report / "calibration.png").read_bytes()
+    assert picture == reliability_plot(confidences, qualities)
+
+
+def test_too_few_pairs_teach_no_confidence(
+    tmp_path: Path, test_set: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = learnable_run(tmp_path, test_set, 15)
+    assert main(["evaluate", "--model", str(run.path), "--fit-confidence"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"nmt: {run.recipe_file}: data.validation must have at least 16 pairs that are not too "
+        "long to learn a confidence from, got 15 in all\n",
+    )
+    assert not run.confidence_file.exists()
 
 
 @pytest.mark.parametrize("given", ["--source", "--reference"])

@@ -12,7 +12,7 @@ import nmt
 from nmt.cli.main import main, run
 from nmt.errors import CheckpointError, DataError, RecipeError
 
-COMMANDS = ("train", "translate", "evaluate", "info")
+COMMANDS = ("train", "translate", "score", "evaluate", "info")
 
 
 def run_raising(error: BaseException) -> int:

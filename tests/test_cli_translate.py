@@ -1,6 +1,7 @@
 """`nmt translate`: lines in, lines out, and an exit code for everything that can go wrong."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -8,14 +9,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from tiny_run import SOURCES, write_run
 
+from nmt.alignment import pharaoh
 from nmt.cli.main import main
-from nmt.translator import Translator
+from nmt.confidence import FEATURES, ConfidenceModel, dump_confidence
+from nmt.engine import Average
+from nmt.recipe import DecodingRecipe
+from nmt.search import SamplingOptions
+from nmt.translator import Phrase, Request, Term, Translator, Wishes, translation_record
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("runs") / "run", "decoding.max_source_length=30").path
 
 
-def translate(run: Path, *arguments: str | Path) -> int:
+def translate(run: Path, *arguments: object) -> int:
     return main(["translate", "--model", str(run), *(str(argument) for argument in arguments)])
 
 
@@ -100,20 +108,34 @@ def test_n_best_of_one_is_in_that_form_too(
     assert [line.split(" ||| ")[0] for line in lines] == ["0", "1", "2", "3", "4"]
 
 
-def test_options_reach_the_translator(
-    run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What `Translator.load` was given, when it was called."""
     given: dict[str, object] = {}
     load = Translator.load
 
-    def remember(path: Path, **options: object) -> Translator:
-        given.update(options, path=path, threads=torch.get_num_threads())
-        return load(path)
+    def remember(models: list[Path], **options: object) -> Translator:
+        given.update(options, models=models, threads=torch.get_num_threads())
+        return load(models)
 
     monkeypatch.setattr(Translator, "load", remember)
+    return given
+
+
+def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, object]) -> None:
     options = {
         "--beam-size": "4",
         "--length-penalty": "0.5",
+        "--normalization": "plain",
+        "--coverage-penalty": "0.25",
+        "--min-length-ratio": "0.75",
+        "--max-length-ratio": "1.5",
+        "--min-length": "2",
+        "--max-length": "9",
+        "--no-repeat-ngram": "3",
+        "--groups": "2",
+        "--diversity-penalty": "0.125",
+        "--mbr": "BLEU",
         "--n-best": "3",
         "--batch-size": "7",
         "--device": "cpu",
@@ -121,21 +143,134 @@ def test_options_reach_the_translator(
     }
     threads = torch.get_num_threads()
     try:
-        assert (
-            translate(run, "--input", source, *(word for pair in options.items() for word in pair))
-            == 0
-        )
+        words = [word for pair in options.items() for word in pair]
+        assert translate(run, "--input", source, *words) == 0
     finally:
         torch.set_num_threads(threads)
     assert given == {
-        "path": run,
-        "beam_size": 4,
-        "length_penalty": 0.5,
-        "num_hypotheses": 3,
-        "batch_size": 7,
+        "models": [run],
+        "average": "linear",
+        "decoding": DecodingRecipe(
+            beam_size=4,
+            length_penalty=0.5,
+            normalization="plain",
+            coverage_penalty=0.25,
+            min_length_ratio=0.75,
+            max_length_ratio=1.5,
+            min_target_length=2,
+            max_target_length=9,
+            no_repeat_ngram_size=3,
+            max_source_length=30,
+            batch_size=7,
+        ),
+        "request": Request(num_hypotheses=3, num_groups=2, diversity_penalty=0.125, utility="BLEU"),
+        "wishes": Wishes(),
         "device": "cpu",
         "threads": 2,
     }
+
+
+def test_sampling_options_reach_the_translator(
+    run: Path, source: Path, given: dict[str, object]
+) -> None:
+    options = ["--sample", "5", "--temperature", "0.5", "--top-k", "3", "--top-p", "0.75"]
+    assert translate(run, "--input", source, *options, "--seed", "4", "--mbr", "chrF2") == 0
+    sampling = SamplingOptions(num_samples=5, seed=4, temperature=0.5, top_k=3, top_p=0.75)
+    assert given["request"] == Request(sampling=sampling, utility="chrF2")
+    assert translate(run, "--input", source, "--sample", "1") == 0
+    assert given["request"] == Request(sampling=SamplingOptions())
+    assert translate(run, "--input", source, "--sample", "3", "--json") == 0
+    assert given["request"] == Request(num_hypotheses=3, sampling=SamplingOptions(num_samples=3))
+
+
+def test_wishes_reach_the_translator(
+    run: Path, source: Path, tmp_path: Path, given: dict[str, object]
+) -> None:
+    glossary, avoid = tmp_path / "glossary.tsv", tmp_path / "avoid"
+    glossary.write_bytes(b"Hund\tdog\n")
+    avoid.write_bytes(b"cat\n")
+    files = ["--glossary", glossary, "--avoid", avoid]
+    wishes = Wishes(
+        terms=(Term("Hund", Phrase("dog", f"{glossary}: line 1")),),
+        avoided=(Phrase("cat", f"{avoid}: line 1"),),
+    )
+    assert translate(run, "--input", source, *files) == 0
+    assert (given["wishes"], given["request"]) == (wishes, Request())
+    soft = ["--glossary-mode", "soft", "--preference-bonus", "2.5"]
+    assert translate(run, "--input", source, *files, *soft) == 0
+    assert given["wishes"] == replace(wishes, are_terms_required=False)
+    assert given["request"] == Request(preference_bonus=2.5)
+
+
+def test_several_models_are_an_ensemble(
+    run: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_run(tmp_path / "other", "training.seed=8").path
+    for arguments, average in (([], "linear"), (["--ensemble", "log"], "log")):
+        arguments = ["--n-best", "1", *arguments]
+        assert translate(run, "--model", other, "--input", source, *arguments) == 0
+        translator = Translator.load([run, other], average=cast("Average", average))
+        assert capsys.readouterr().out == as_output(
+            [
+                f"{index} ||| {one.text} ||| {one.score:.4f}"
+                for index, one in enumerate(translator.translate_detailed(SOURCES))
+            ]
+        )
+
+
+def test_every_line_is_an_object_where_json_is_asked_for(
+    run: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert translate(run, "--input", source, "--json", "--n-best", "2") == 0
+    output = capsys.readouterr()
+    records = [json.loads(line) for line in output.out.split("\n")[:-1]]
+    found = Translator.load(run, num_hypotheses=2).translate_detailed(SOURCES)
+    assert records == [translation_record(translation) for translation in found]
+    assert [len(record["hypotheses"]) for record in records] == [2, 2, 1, 2, 2]
+    assert output.err == (
+        f"nmt: confidence is null: {run} has no confidence.json, which nmt evaluate "
+        "--fit-confidence makes\n"
+    )
+
+
+def test_confidence_is_told_where_the_run_has_one(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(tmp_path / "run")
+    zeros, ones = (0.0,) * len(FEATURES), (1.0,) * len(FEATURES)
+    model = ConfidenceModel(zeros, ones, zeros, 0.0)
+    folder.confidence_file.write_text(dump_confidence(model), encoding="utf-8")
+    assert translate(folder.path, "--input", source, "--json") == 0
+    output = capsys.readouterr()
+    records = [json.loads(line) for line in output.out.split("\n")[:-1]]
+    assert [record["confidence"] for record in records] == [0.5, 0.5, None, 0.5, 0.5]
+    assert output.err == ""
+
+
+def test_alignments_are_written_beside_the_translations(
+    run: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    links = tmp_path / "links"
+    assert translate(run, "--input", source, "--alignments", links) == 0
+    found = list(Translator.load(run).translate_detailed(SOURCES))
+    assert capsys.readouterr().out == as_output([one.text for one in found])
+    expected = [pharaoh(one.alignment.words) for one in found]
+    assert links.read_bytes().decode() == as_output(expected)
+    assert expected[2] == ""
+    assert expected[0].startswith("0-0 1-0")
+
+
+def test_prefixes_are_taken_line_by_line(
+    run: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefixes = ["a", "", "", "the d", ""]
+    path = tmp_path / "prefixes"
+    path.write_bytes(as_output(prefixes).encode())
+    # windows of one batch, and lines from a pipe
+    arguments = ["--prefix-file", path, "--batch-size", "1", "--input", source]
+    assert translate(run, *arguments) == 0
+    found = Translator.load(run).translate_detailed(SOURCES, prefixes=prefixes)
+    assert capsys.readouterr().out == as_output([one.text for one in found])
 
 
 def test_long_lines_are_translated_in_parts_and_counted(
@@ -186,6 +321,51 @@ def test_lines_before_a_bad_byte_are_translated(
             ["--n-best", "9", "--beam-size", "8"],
             r"--n-best must be <= the beam size \(8\), got 9; raise --beam-size",
         ),
+        (["--beam-size", "35"], r"beam_size must be <= 34, the pieces of .*, got 35"),
+        (["--coverage-penalty", "inf"], "--coverage-penalty must be a number >= 0, got inf"),
+        (["--max-length-ratio", "0"], "--max-length-ratio must be a number > 0, got 0.0"),
+        (["--max-length-ratio", "nan"], "--max-length-ratio must be a number > 0, got nan"),
+        (["--min-length-ratio", "-1"], "invalid value for '--min-length-ratio': .*"),
+        (["--min-length", "0"], "invalid value for '--min-length': .*"),
+        (["--max-length", "0"], "invalid value for '--max-length': .*"),
+        (["--no-repeat-ngram", "0"], "invalid value for '--no-repeat-ngram': .*"),
+        (
+            ["--min-length", "9"],
+            r"the least length must be <= the greatest \(8\), got 9; change .*",
+        ),
+        (["--groups", "1"], "invalid value for '--groups': .*"),
+        (
+            ["--groups", "2", "--diversity-penalty", "1", "--beam-size", "5"],
+            r"--groups must divide the beam size \(5\), got 2",
+        ),
+        (["--groups", "2"], "--groups needs --diversity-penalty"),
+        (["--diversity-penalty", "2"], "--diversity-penalty needs --groups"),
+        (["--sample", "0"], "invalid value for '--sample': .*"),
+        (["--sample", "2"], "--sample 2 needs --mbr to choose one, or --n-best or --json"),
+        (["--sample", "2", "--n-best", "3"], r"--n-best must be <= --sample \(2\), got 3"),
+        (
+            ["--sample", "1", "--beam-size", "3"],
+            "--sample and --beam-size exclude each other: what is drawn is not searched",
+        ),
+        (
+            ["--sample", "1", "--glossary", "g"],
+            "--sample and --glossary exclude each other: .*",
+        ),
+        (["--temperature", "0.5"], "--temperature needs --sample"),
+        (["--top-k", "5"], "--top-k needs --sample"),
+        (["--top-p", "0.5"], "--top-p needs --sample"),
+        (["--seed", "5"], "--seed needs --sample"),
+        (["--sample", "1", "--temperature", "0"], "--temperature must be a number > 0, got 0.0"),
+        (["--sample", "1", "--top-p", "0"], "--top-p must be a number > 0, got 0.0"),
+        (["--sample", "1", "--top-p", "1.5"], "invalid value for '--top-p': .*"),
+        (["--mbr", "chrF2", "--beam-size", "1"], "--mbr needs at least 2 to choose from: .*"),
+        (["--mbr", "TER"], "invalid value for '--mbr': .*"),
+        (["--glossary-mode", "soft"], "--glossary-mode needs --glossary"),
+        (["--preference-bonus", "2"], "--preference-bonus needs --glossary-mode soft"),
+        (["--ensemble", "log"], "--ensemble needs --model more than once"),
+        (["--glossary", "nowhere"], r"nowhere: cannot be read \(no such file or directory\)"),
+        (["--avoid", "nowhere"], r"nowhere: cannot be read \(no such file or directory\)"),
+        (["--prefix-file", "nowhere"], r"nowhere: cannot be read \(no such file or directory\)"),
     ],
 )
 def test_a_value_that_cannot_be_is_one_line_and_exit_code_2(
@@ -201,6 +381,117 @@ def test_a_value_that_cannot_be_is_one_line_and_exit_code_2(
     output = capsys.readouterr()
     assert output.out == ""
     assert re.fullmatch(f"nmt: {complaint}\n", output.err)
+
+
+def test_a_prefix_file_of_another_length_is_refused(
+    run: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefixes = tmp_path / "prefixes"
+    prefixes.write_bytes(b"\n" * 4)
+    assert translate(run, "--input", source, "--prefix-file", prefixes) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"nmt: {prefixes} has 4 lines, {source} has 5; each line must have a prefix, perhaps a "
+        "blank one\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_prefixes", "num_written", "count"), [(20, 20, "32 or more"), (41, 40, "40")]
+)
+def test_where_the_length_shows_late_no_line_is_lost_or_moved(
+    run: Path,
+    tmp_path: Path,
+    num_prefixes: int,
+    num_written: int,
+    count: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "prefixes"
+    prefixes = ["a", "the", ""] * 14
+    path.write_bytes(as_output(prefixes[:num_prefixes]).encode())
+    lines = ["nein", "ein Hund", "die Katze", "Hund"] * 10
+    give_stdin(monkeypatch, as_output(lines).encode())
+    assert translate(run, "--prefix-file", path, "--batch-size", "1") == 2
+    output = capsys.readouterr()
+    found = Translator.load(run).translate_detailed(
+        lines[:num_written], prefixes=prefixes[:num_written]
+    )
+    assert output.out == as_output([one.text for one in found])
+    assert output.err == (
+        f"nmt: {path} has {num_prefixes} lines, <stdin> has {count}; each line must have a prefix, "
+        "perhaps a blank one\n"
+    )
+
+
+def test_lines_before_one_that_cannot_be_translated_as_asked_are_written(
+    run: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefixes, links = tmp_path / "prefixes", tmp_path / "links"
+    prefixes.write_bytes(b"a\n\n\na cat runs and runs\n\n")
+    arguments = ["--input", source, "--prefix-file", prefixes, "--alignments", links]
+    assert translate(run, *arguments) == 2
+    output = capsys.readouterr()
+    found = Translator.load(run).translate_detailed(SOURCES[:3], prefixes=["a", "", ""])
+    assert output.out == as_output([one.text for one in found])
+    assert re.fullmatch(
+        "nmt: line 4: prefix must have less than 8 tokens, .*; ask for less .*\n", output.err
+    )
+    assert links.read_bytes().count(b"\n") == 3
+
+
+def test_contradictory_wishes_are_refused(
+    run: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    glossary, avoid = tmp_path / "glossary", tmp_path / "avoid"
+    glossary.write_bytes(b"Hund\ta dog\n")
+    avoid.write_bytes(b"dog\n")
+    assert translate(run, "--input", source, "--glossary", glossary, "--avoid", avoid) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"nmt: {glossary}: line 1: must not hold 'dog', which {avoid}: line 1 avoids, got 'a dog'"
+        "\n",
+    )
+
+
+def test_a_model_without_attention_aligns_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blind = write_run(tmp_path / "run", "model.attention=null").path
+    assert translate(blind, "--input", source, "--alignments", tmp_path / "links") == 2
+    complaint = f"nmt: --alignments needs a model with attention, got {blind}\n"
+    assert capsys.readouterr() == ("", complaint)
+    assert not (tmp_path / "links").exists()
+    assert translate(blind, "--input", source, "--coverage-penalty", "0.2") == 2
+    assert re.fullmatch("nmt: coverage_penalty must be 0 .*, got 0.2\n", capsys.readouterr().err)
+    assert translate(blind, "--input", source, "--json") == 0
+    record = json.loads(capsys.readouterr().out.split("\n")[0])
+    assert record["alignment"] is None
+    assert record["pieces"]["source"][-1] == "</s>"
+
+
+def test_an_ensemble_that_does_not_go_together_is_refused(
+    run: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_run(tmp_path / "other", "tokenizer.vocab_size=33").path
+    assert translate(run, "--model", other, "--input", source) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert re.fullmatch(
+        rf"nmt: {other}: source.model must be that of {run}, got .* at piece \d+; .*\n", output.err
+    )
+
+
+@pytest.mark.parametrize("option", ["--input", "--output"])
+def test_alignments_need_a_file_of_their_own(
+    run: Path, source: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = source if option == "--input" else tmp_path / "target"
+    arguments = ["--input", source] if option == "--input" else ["--input", source, option, path]
+    assert translate(run, *arguments, "--alignments", path) == 2
+    assert "must be two files" in capsys.readouterr().err
+    assert source.read_bytes() == as_output(SOURCES).encode()
 
 
 def test_a_model_that_is_not_there_is_named(

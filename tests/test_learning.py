@@ -96,6 +96,7 @@ def test_the_run_folder_is_complete(trained_run: RunFolder) -> None:
         "README.md",
         "checkpoints/last.ckpt",
         "cleaning.json",
+        "confidence.json",
         "curves.png",
         "log.txt",
         "metrics.jsonl",

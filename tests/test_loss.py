@@ -130,6 +130,21 @@ def test_loss_and_gradients_are_those_of_the_logits_in_any_number_of_parts(
     torch.testing.assert_close(found, torch.autograd.grad(expected / 7, learns))
 
 
+def test_a_wide_vocabulary_has_the_loss_and_gradients_of_its_logits() -> None:
+    wave = torch.sin(1.7 * torch.arange(40 * 6 + 3001 * 6, dtype=torch.float64)).float()
+    readouts, weight = wave[:240].view(40, 6), 3 * wave[240:].view(3001, 6)
+    learns = readouts.requires_grad_(), weight.requires_grad_(), torch.zeros(3001).requires_grad_()
+    labels = 70 * torch.arange(40)
+    loss = smoothed_cross_entropy(
+        readouts, labels, weight=weight, bias=learns[2], label_smoothing=0.1
+    )
+    expected = plain_loss_of(readouts, labels, weight, learns[2], 0.1)
+    torch.testing.assert_close(loss, expected)
+    found = torch.autograd.grad(loss, learns)
+    # a softmax that reads again what it has written over would be far off
+    torch.testing.assert_close(found, torch.autograd.grad(expected, learns), rtol=1e-4, atol=1e-5)
+
+
 def test_the_logits_of_a_sure_model_cost_what_they_should() -> None:
     logits = torch.tensor([[0.0, -2000.0, 1000.0]], requires_grad=True)
     loss = loss_of(logits, 0.0, torch.tensor([1]))
@@ -138,10 +153,21 @@ def test_the_logits_of_a_sure_model_cost_what_they_should() -> None:
     assert gradient.tolist() == [[0, -1, 1]]
 
 
+def test_a_token_that_is_ruled_out_takes_nothing_from_the_others() -> None:
+    bias = torch.tensor([0.0, float("-inf"), 0.0])
+    readouts = torch.zeros(1, 3, requires_grad=True)
+    loss = smoothed_cross_entropy(
+        readouts, torch.tensor([2]), weight=torch.eye(3), bias=bias, label_smoothing=0.0
+    )
+    assert loss.item() == pytest.approx(math.log(2))
+    (gradient,) = torch.autograd.grad(loss, readouts)
+    assert gradient.tolist() == [[0.5, 0, -0.5]]
+
+
 def test_the_gradient_is_asked_for_once() -> None:
     loss = loss_of(torch.tensor(LOGITS, requires_grad=True), 0.1)
     loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
-    with pytest.raises(TypeError):
+    with pytest.raises(RuntimeError, match="gives its gradient once, got a second backward pass"):
         loss.backward()  # type: ignore[no-untyped-call]
 
 

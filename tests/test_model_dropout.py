@@ -75,6 +75,10 @@ def test_nearly_all_may_be_dropped() -> None:
     assert int(mask.count_nonzero()) < 10
 
 
+def test_a_probability_too_small_for_the_draw_drops_nothing() -> None:
+    assert torch.equal(keep_mask((50, 40), 1e-6, ONES), torch.ones(50, 40))
+
+
 # Drawn first, applied later
 
 

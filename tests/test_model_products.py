@@ -58,11 +58,30 @@ def test_a_loop_comes_back_twice_where_it_is_asked_twice() -> None:
     torch.testing.assert_close(torch.autograd.grad(loss, weight), first)
 
 
-def test_a_loop_keeps_nothing_where_nothing_is_learned() -> None:
-    weight = matrix(5, 5).requires_grad_()
-    with torch.no_grad():
-        loss = run_loop(weight, None, matrix(4, 5), is_one_product=True)
-    assert not loss.requires_grad
+def test_a_pass_that_stops_before_the_weight_adds_nothing_to_the_next() -> None:
+    weight, rows = matrix(5, 5).requires_grad_(), matrix(4, 5).requires_grad_()
+    loss = run_loop(weight, None, rows, is_one_product=True)
+    torch.autograd.grad(loss, rows, retain_graph=True)
+    expected = run_loop(weight, None, rows, is_one_product=False)
+    torch.testing.assert_close(
+        torch.autograd.grad(loss, weight), torch.autograd.grad(expected, weight)
+    )
+
+
+def test_a_frozen_weight_lets_the_gradient_through() -> None:
+    weight, rows = matrix(5, 5), matrix(4, 5).requires_grad_()
+    found = run_loop(weight, None, rows, is_one_product=True)
+    expected = run_loop(weight, None, rows, is_one_product=False)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, rows), torch.autograd.grad(expected, rows)
+    )
+
+
+@torch.no_grad()
+def test_a_loop_computes_the_same_where_nothing_is_learned() -> None:
+    weight, bias, rows = matrix(5, 5).requires_grad_(), matrix(5, 1)[:, 0], matrix(4, 5)
+    found = run_loop(weight, bias, rows, is_one_product=True)
+    torch.testing.assert_close(found, run_loop(weight, bias, rows, is_one_product=False))
 
 
 def test_half_precision_is_that_of_autocast() -> None:
@@ -75,4 +94,5 @@ def test_half_precision_is_that_of_autocast() -> None:
     assert product.dtype == torch.bfloat16
     torch.testing.assert_close(product, expected)
     (gradient,) = torch.autograd.grad(product.sum(), weight)
+    torch.testing.assert_close(gradient, *torch.autograd.grad(expected.sum(), weight))
     assert gradient.dtype == torch.float32

@@ -114,6 +114,17 @@ def test_a_step_of_a_loop_computes_and_learns_what_the_layer_does(cell: Cell) ->
     torch.testing.assert_close(found, expected)
 
 
+@EVERY_CELL
+def test_a_step_of_half_precision_goes_on_from_a_state_of_full(cell: Cell) -> None:
+    layer = make_layer(cell).float()
+    hidden, cells = (part.float() for part in start_state(1))
+    inputs = INPUTS[:, :1].float()
+    expected, _ = layer(inputs, (hidden, cells))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output, _ = layer.one_step(layer.draw())(inputs.bfloat16(), (hidden, cells))
+    torch.testing.assert_close(output.float(), expected, rtol=0, atol=0.05)
+
+
 # Padding
 
 

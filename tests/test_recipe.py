@@ -356,6 +356,11 @@ tiny.yaml has 6 errors:
         ("training.seed", "4294967296", "must be < 4294967296, got 4294967296"),
         ("training.average_checkpoints", "1", "must be >= 2, got 1"),
         ("decoding.length_penalty", "-0.6", "must be >= 0.0, got -0.6"),
+        ("decoding.normalization", "mean", "must be 'wu' or 'plain', got 'mean'"),
+        ("decoding.coverage_penalty", "-0.2", "must be >= 0.0, got -0.2"),
+        ("decoding.min_length_ratio", "-1", "must be >= 0.0, got -1"),
+        ("decoding.min_target_length", "0", "must be >= 1, got 0"),
+        ("decoding.no_repeat_ngram_size", "0", "must be >= 1, got 0"),
         ("evaluation.bleu_tokenizer", "7", "must be text, got 7"),
         (
             "data.train.tsv",
@@ -590,6 +595,25 @@ def test_one_table_of_embeddings_starts_from_one_file() -> None:
         "tiny.yaml: training.target_embeddings must be null with model.tied_embeddings 'all', got "
         "'v.txt'; source_embeddings are those of both sides",
         ["training.target_embeddings=v.txt", "model.tied_embeddings=all"],
+    )
+
+
+def test_a_coverage_penalty_needs_attention() -> None:
+    assert_refused(
+        EXAMPLE,
+        "tiny.yaml: decoding.coverage_penalty needs attention, got 0.2 with none",
+        ["decoding.coverage_penalty=0.2", "model.attention=null"],
+    )
+
+
+def test_the_least_length_is_no_greater_than_the_greatest() -> None:
+    lengths = ["decoding.min_target_length=9", "decoding.max_target_length={}"]
+    fits, not_fits = (lengths[1].format(length) for length in (9, 8))
+    assert parse_recipe(EXAMPLE, name="tiny.yaml", overrides=[lengths[0], fits])
+    assert_refused(
+        EXAMPLE,
+        "tiny.yaml: decoding: min_target_length must be <= max_target_length (8), got 9",
+        [lengths[0], not_fits],
     )
 
 

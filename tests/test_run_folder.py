@@ -121,6 +121,22 @@ def test_a_recipe_of_a_version_with_fewer_keys_is_read(run: RunFolder) -> None:
     assert load_run(run.path).recipe == recipe
 
 
+def test_a_recipe_from_before_there_were_penalties_is_read(run: RunFolder) -> None:
+    recipe = run.recipe
+    lines = run.recipe_file.read_text(encoding="utf-8").split("\n")
+    new = (
+        "normalization",
+        "coverage_penalty",
+        "min_length_ratio",
+        "min_target_length",
+        "no_repeat_ngram_size",
+    )
+    kept = [line for line in lines if line.strip().partition(":")[0] not in new]
+    assert len(kept) == len(lines) - len(new)
+    run.recipe_file.write_text("\n".join(kept), encoding="utf-8", newline="\n")
+    assert load_run(run.path).recipe == recipe
+
+
 def test_a_damaged_tokenizer_is_refused(run: RunFolder) -> None:
     run.target_tokenizer_file.write_bytes(b"nothing of the kind")
     with pytest.raises(TokenizerError, match=r"target\.model: not a SentencePiece model"):

@@ -1,6 +1,7 @@
 """What each setting of a training recipe does to the weights that come out."""
 
 import dataclasses
+import os
 import signal
 import threading
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 from toy import QUICK, toy_recipe, write_quick_corpus
 
 from nmt.batching import Batch
 from nmt.errors import RecipeError
-from nmt.model.products import multiply
 from nmt.run_folder import RunFolder, average_weights, read_weights
 from nmt.tokenizer import Tokenizer
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
@@ -145,14 +146,30 @@ def test_the_model_computes_in_the_recipes_precision(
 
     def product(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         dtypes.add(rows.dtype)
-        return multiply(rows, weight, bias)
+        return linear(rows, weight, bias)
 
-    monkeypatch.setattr("nmt.loss.multiply", product)
+    monkeypatch.setattr("nmt.loss.linear", product)
     folder = ground.fit(tmp_path, f"training.precision={precision}")
     assert dtypes == {dtype}
     assert {weight.dtype for weight in read_weights(folder.weights_file).values()} == {
         torch.float32
     }
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "32"), ("500", "500")])
+def test_kernels_are_kept_for_few_shapes_unless_the_user_says_how_many(
+    given: str | None,
+    expected: str,
+    ground: Ground,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.setenv(name, given or "")
+    if given is None:
+        monkeypatch.delenv(name)
+    ground.fit(tmp_path)
+    assert os.environ[name] == expected
 
 
 def test_averaging_takes_the_mean_of_the_best(ground: Ground, tmp_path: Path) -> None:

@@ -17,11 +17,14 @@ from lightning import LightningModule, Trainer
 from toy import QUICK, read_lines, toy_recipe, write_lines, write_quick_corpus
 
 from nmt import Translator
+from nmt.confidence import dump_confidence
+from nmt.corpus import load_pairs
 from nmt.errors import CheckpointError, DataError, NMTError, RecipeError, TokenizerError
 from nmt.recipe import Recipe, dump_recipe
 from nmt.run_folder import RunFolder
 from nmt.training import train
 from nmt.training.validation import Validation
+from nmt.translator import learn_confidence
 
 ROOT = Path(__file__).parent.parent
 
@@ -413,6 +416,25 @@ def test_a_run_without_a_test_set_has_a_card_and_no_report(folder: Path) -> None
     run = train(toy_recipe(folder, *QUICK, "data.test=null"), folder / "run")
     assert not run.report.exists()
     assert "| not tested | | |" in run.card_file.read_text(encoding="utf-8")
+
+
+def test_a_confidence_is_learned_where_there_is_enough_to_learn_from(
+    trained_run: RunFolder, folder: Path
+) -> None:
+    """The toy's fifty validation pairs are enough, six are not."""
+    log = trained_run.log_file.read_text(encoding="utf-8")
+    assert re.search(
+        r"confidence: expected calibration error 0\.\d+ on 50 validation sentences\n", log
+    )
+    recipe = trained_run.recipe
+    pairs = load_pairs(recipe.data.validation)
+    learned = learn_confidence(Translator.load(trained_run.path), pairs)
+    assert learned is not None
+    assert trained_run.confidence_file.read_text(encoding="utf-8") == dump_confidence(learned.model)
+    quick = train(toy_recipe(folder, *QUICK), folder / "run")
+    assert not quick.confidence_file.exists()
+    message = "no confidence: the validation set has less than 16 pairs\n"
+    assert message in quick.log_file.read_text(encoding="utf-8")
 
 
 def test_pairs_too_long_are_told_of(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,9 @@
 """Text in, text out: as many lines as came, in their order, whatever is in them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from tiny_run import SOURCES, write_run
 from torch import Tensor
 
 from nmt.engine import Engine, ModelEngine
-from nmt.errors import CheckpointError, NMTError
+from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.model import DecoderState, EncoderOutput
-from nmt.recipe import TokenizerRecipe
-from nmt.run_folder import load_run
+from nmt.recipe import DecodingRecipe, TokenizerRecipe
+from nmt.risk import Utility, rank_candidates, weights_of
+from nmt.run_folder import RunFolder, load_run
+from nmt.search import SamplingOptions
 from nmt.tokenizer import Tokenizer
-from nmt.translator import Translator, choose_device, cut_points
+from nmt.translator import Request, Translation, Translator
 
 SENTENCES = ["A man rides a horse.", "Two dogs run fast, said he.", "The cat sat on the mat!"]
 TOKENIZER = Tokenizer.train(SENTENCES, TokenizerRecipe(vocab_size=285))
@@ -33,6 +36,7 @@ class CopyEngine:
     """
 
     device = torch.device("cpu")
+    has_attention = True
 
     def __init__(self) -> None:
         self.lengths: list[list[int]] = []
@@ -71,13 +75,15 @@ def make_translator(
         tokenizer,
         tokenizer,
         engine or CopyEngine(),
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        max_length_ratio=1.0,
-        max_target_length=1000,
-        max_source_length=max_source_length,
-        batch_size=batch_size,
-        num_hypotheses=num_hypotheses,
+        DecodingRecipe.model_construct(
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            max_length_ratio=1.0,
+            max_target_length=1000,
+            max_source_length=max_source_length,
+            batch_size=batch_size,
+        ),
+        request=Request(num_hypotheses=num_hypotheses),
     )
 
 
@@ -233,48 +239,173 @@ def test_hypotheses_of_parts_are_joined_to_the_best_of_the_line() -> None:
     assert translation.num_parts == 2
 
 
-@pytest.mark.parametrize(
-    ("pieces", "max_length", "cuts"),
-    [
-        # Short enough.
-        ("▁a ▁b ▁c", 3, []),
-        # At the last end of a sentence within reach.
-        ("▁a . ▁b . ▁c ▁d . ▁e", 5, [4]),
-        ("▁a ! ▁b ▁c ▁d ▁e", 5, [2]),
-        # Quotes and brackets belong to the sentence before them.
-        ("▁a . ” ) ▁b ▁c ▁d", 6, [4]),
-        ("▁a .” ▁b ▁c ▁d", 4, [2]),
-        # Tokenized text.
-        ("▁a ▁. ▁b ▁c ▁d", 4, [2]),
-        # A point inside a word or a number ends nothing.
-        ("▁3 . 1 4 ▁b ▁c ▁d", 5, [5]),
-        # In Chinese and Japanese no space follows.
-        ("▁a 。 b c d e", 5, [2]),
-        ("▁a 。 」 b c d e", 6, [3]),
-        # No end of a sentence: before a word.
-        ("▁a b ▁c d e", 4, [2]),
-        # No word: anywhere, ...
-        ("▁a b c d e", 2, [2, 4]),
-        # ... but not inside a character.
-        ("▁a <0xE6> <0x97> <0xA5> <0xE6> <0x97> <0xA5> b", 5, [4]),
-        ("<0xF0> <0x9F> <0x98> <0x80>", 2, [2]),
-    ],
-)
-def test_a_line_is_cut_where_it_does_least_harm(
-    pieces: str, max_length: int, cuts: list[int]
+# What else can be asked for
+
+
+def run_in_detail(run: Path, request: Request, lines: Sequence[str]) -> list[Translation]:
+    decoding = DecodingRecipe(beam_size=4, max_target_length=8, batch_size=3)
+    translator = Translator.load(run, decoding=decoding, request=request)
+    return list(translator.translate_detailed(lines))
+
+
+def texts_of(translation: Translation) -> list[str]:
+    return [one.text for one in translation.hypotheses]
+
+
+def test_samples_are_drawn_in_any_company_alike_and_by_their_seed(run: Path) -> None:
+    lines = [*SOURCES, *SOURCES]
+    request = Request(num_hypotheses=5, sampling=SamplingOptions(num_samples=5))
+    drawn = [texts_of(one) for one in run_in_detail(run, request, lines)]
+    assert drawn[: len(SOURCES)] == drawn[len(SOURCES) :]
+    assert [len(texts) for texts in drawn[: len(SOURCES)]] == [5, 5, 1, 5, 5]
+    assert drawn[2] == [""]
+    assert len(set(drawn[0])) > 1
+    fewer = replace(request, num_hypotheses=2)
+    assert [texts_of(one) for one in run_in_detail(run, fewer, lines)] == [
+        texts[:2] for texts in drawn
+    ]
+    other = replace(request, sampling=SamplingOptions(num_samples=5, seed=1))
+    assert [texts_of(one) for one in run_in_detail(run, other, lines)] != drawn
+
+
+def test_the_samples_of_parts_are_joined_one_by_one(run: Path) -> None:
+    request = Request(num_hypotheses=3, sampling=SamplingOptions(num_samples=3))
+    words = ["Katze", "Hund"]
+    [tokenizer, _] = RunFolder(run).tokenizers
+    longest = max(map(len, tokenizer.encode_batch(words)))
+    decoding = DecodingRecipe(max_target_length=8, max_source_length=longest)
+    translator = Translator.load(run, decoding=decoding, request=request)
+    [whole] = translator.translate_detailed([" ".join(words)])
+    parts = list(translator.translate_detailed(words))
+    assert whole.num_parts == 2
+    assert [one.log_prob for one in whole.hypotheses] == [
+        one.log_prob + other.log_prob
+        for one, other in zip(*(part.hypotheses for part in parts), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("sampling", [None, SamplingOptions(num_samples=6)])
+@pytest.mark.parametrize("utility", ["chrF2", "BLEU"])
+def test_minimum_bayes_risk_chooses_among_all_that_is_there(
+    run: Path, sampling: SamplingOptions | None, utility: Utility
 ) -> None:
-    assert cut_points(pieces.split(" "), max_length) == cuts
+    count = 4 if sampling is None else 6
+    every = run_in_detail(run, Request(num_hypotheses=count, sampling=sampling), SOURCES)
+    best = run_in_detail(run, Request(sampling=sampling, utility=utility), SOURCES)
+    several = run_in_detail(
+        run, Request(num_hypotheses=2, sampling=sampling, utility=utility), SOURCES
+    )
+    for candidates, chosen, some in zip(every, best, several, strict=True):
+        if not candidates.num_parts:
+            assert chosen == candidates
+            continue
+        log_probs = [one.log_prob for one in candidates.hypotheses]
+        weights = None if sampling else [weights_of(log_probs)]
+        [ranking] = rank_candidates([texts_of(candidates)], weights=weights, utility=utility)
+        first = ranking.order[0]
+        assert chosen.text == candidates.hypotheses[first].text
+        assert chosen.score == chosen.hypotheses[0].score == ranking.expected_utilities[first]
+        assert chosen.log_prob == candidates.hypotheses[first].log_prob
+        assert texts_of(some) == [texts_of(candidates)[place] for place in ranking.order[:2]]
 
 
-@given(
-    pieces=st.lists(st.sampled_from(["▁a", "b", ".", "。", "”", "<0xE6>", "<0x97>"])),
-    max_length=st.integers(1, 8),
+def test_groups_are_searched_apart(run: Path) -> None:
+    plain = run_in_detail(run, Request(num_hypotheses=4), ["ein Hund"])
+    grouped = run_in_detail(
+        run, Request(num_hypotheses=4, num_groups=2, diversity_penalty=3.0), ["ein Hund"]
+    )
+    assert texts_of(plain[0]) != texts_of(grouped[0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalization": "plain"},
+        {"coverage_penalty": 2.0},
+        {"min_length_ratio": 3.0},
+        {"min_target_length": 16},
+        {"max_target_length": 5},
+        {"no_repeat_ngram_size": 1},
+    ],
+    ids=str,
 )
-def test_no_part_is_too_long_or_empty(pieces: list[str], max_length: int) -> None:
-    cuts = [0, *cut_points(pieces, max_length), len(pieces)]
-    sizes = [end - start for start, end in pairwise(cuts)]
-    assert all(size <= max_length for size in sizes)
-    assert not pieces or all(size >= 1 for size in sizes)
+def test_every_setting_of_the_recipe_changes_what_comes_out(
+    trained_run: RunFolder, changes: dict[str, object]
+) -> None:
+    decoding = DecodingRecipe(beam_size=2, max_target_length=40)
+
+    def found(decoding: DecodingRecipe) -> list[tuple[str, float]]:
+        translator = Translator.load(trained_run.path, decoding=decoding)
+        lines = ["5 5 5 5", "1 2 3 4 5 6 7 8"]
+        return [(one.text, one.score) for one in translator.translate_detailed(lines)]
+
+    assert found(decoding) != found(decoding.model_copy(update=changes))
+
+
+def test_a_model_without_an_end_stops_at_the_ratio(run: Path) -> None:
+    """One that has learned nothing goes on as long as it may."""
+    decoding = DecodingRecipe(max_length_ratio=0.5)
+    [translation] = Translator.load(run, decoding=decoding).translate_detailed(["ein Hund"])
+    [tokenizer, _] = RunFolder(run).tokenizers
+    assert len(translation.hypotheses[0].token_log_probs) == 10 + math.ceil(
+        0.5 * (len(tokenizer.encode("ein Hund")) + 1)
+    )
+
+
+def test_translations_start_with_their_prefixes(run: Path) -> None:
+    translator = Translator.load(run)
+    lines, prefixes = ["nein", "", "ein Hund"], ["a c", " ", ""]
+    found = list(translator.translate_detailed(lines, prefixes=prefixes))
+    assert found[0].text.startswith("a c")
+    free = list(translator.translate_detailed(lines))
+    assert found[1:] == free[1:]
+    assert found[0] != free[0]
+
+
+def test_lines_before_one_that_cannot_be_translated_as_asked_come_out_first(run: Path) -> None:
+    translator = Translator.load(run, batch_size=1)
+    lines = ["nein", "ein Hund", "nein"] * 10
+    prefixes = [""] * 30
+    prefixes[19] = "a cat runs and runs and runs"
+    found: list[Translation] = []
+    translations = translator.translate_detailed(lines, prefixes=prefixes, first_number=101)
+    with pytest.raises(
+        DataError, match=r"^line 120: prefix must have less than 8 tokens, which is the limit"
+    ):
+        found.extend(translations)
+    # what came before the complaint has been kept
+    assert [one.text for one in found] == translator.translate(lines[:19])
+
+
+def test_a_blank_line_cannot_have_a_prefix(run: Path) -> None:
+    translations = Translator.load(run).translate_detailed(["nein", " "], prefixes=["", "a"])
+    next(translations)
+    with pytest.raises(DataError, match="line 2: a blank line must have a blank prefix, got 'a'"):
+        next(translations)
+
+
+def test_as_many_prefixes_as_lines_must_come(run: Path) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        list(Translator.load(run).translate_detailed(["nein", "nein"], prefixes=["a"]))
+
+
+def test_what_a_model_cannot_do_is_refused(tmp_path: Path) -> None:
+    blind = write_run(tmp_path / "run", "model.attention=null").path
+    translator = Translator.load(blind)
+    assert not translator.has_attention
+    [translation] = translator.translate_detailed(["nein"])
+    with pytest.raises(NMTError, match="the model must have attention to align words"):
+        _ = translation.alignment
+    with pytest.raises(NMTError, match=r"coverage_penalty must be 0 .* without attention, got 0.5"):
+        Translator.load(blind, decoding=DecodingRecipe(coverage_penalty=0.5))
+    with pytest.raises(NMTError, match=r"beam_size must be <= 34, the pieces .*, got 35"):
+        Translator.load(blind, beam_size=35)
+    assert Translator.load(blind, beam_size=34).translate([""]) == [""]
+
+
+def test_more_than_is_drawn_cannot_be_wanted() -> None:
+    with pytest.raises(ValueError, match=r"num_hypotheses must be .* num_samples \(3\), got 4"):
+        Request(num_hypotheses=4, sampling=SamplingOptions(num_samples=3))
 
 
 # Wrong calls
@@ -298,32 +429,6 @@ def test_values_out_of_range_are_named() -> None:
         make_translator(num_hypotheses=3)
 
 
-@pytest.mark.parametrize(
-    ("here", "wanted", "chosen"),
-    [
-        ({"cuda", "mps"}, "auto", "cuda"),
-        ({"mps"}, "auto", "mps"),
-        (set(), "auto", "cpu"),
-        ({"cuda", "mps"}, "cpu", "cpu"),
-        ({"cuda", "mps"}, "mps", "mps"),
-    ],
-)
-def test_the_device_is_the_one_wanted_or_the_fastest_here(
-    monkeypatch: pytest.MonkeyPatch, here: set[str], wanted: str, chosen: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in here)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in here)
-    assert choose_device(wanted) == chosen
-
-
-def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    complaint = r"device must be auto or one that is here \(mps, cpu\), got 'cuda'"
-    with pytest.raises(NMTError, match=complaint):
-        choose_device("cuda")
-
-
 # From a run folder
 
 
@@ -339,12 +444,7 @@ def test_a_run_folder_is_enough_to_translate_as_its_recipe_says(run: Path) -> No
         trained.source_tokenizer,
         trained.target_tokenizer,
         ModelEngine(trained.model),
-        beam_size=2,
-        length_penalty=1.0,
-        max_length_ratio=2.0,
-        max_target_length=8,
-        max_source_length=50,
-        batch_size=3,
+        DecodingRecipe(beam_size=2, max_target_length=8, max_source_length=50, batch_size=3),
     )
     translator = Translator.load(run)
     found = list(translator.translate_detailed(SOURCES))

@@ -1,6 +1,7 @@
 """`nmt evaluate`: translates a test set, prints its scores and writes a report."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +16,12 @@ from nmt.cli.options import (
     Model,
     Threads,
 )
-from nmt.errors import NMTError, RecipeError
+from nmt.errors import DataError, NMTError, RecipeError
 
 if TYPE_CHECKING:
     from nmt.corpus import SentencePair
     from nmt.run_folder import RunFolder
-    from nmt.translator import Translator
+    from nmt.translator import Translation, Translator
 
 
 _Source = Annotated[
@@ -39,11 +40,22 @@ _Report = Annotated[
 ]
 
 
+_FitConfidence = Annotated[
+    bool,
+    typer.Option(
+        "--fit-confidence",
+        help="First learn, on the recipe's validation set, how good to expect translations, as "
+        "training does at its end, and write it to RUN/confidence.json.",
+    ),
+]
+
+
 def evaluate_command(
     model: Model,
     source: _Source = None,
     reference: _Reference = None,
     report: _Report = None,
+    fit_confidence: _FitConfidence = False,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
@@ -73,6 +85,8 @@ def evaluate_command(
     )
     if threads is not None:
         torch.set_num_threads(threads)
+    if fit_confidence:
+        _fit_confidence(folder, device.value)
     translator = Translator.load(
         model,
         device=device.value,
@@ -82,12 +96,62 @@ def evaluate_command(
     )
     make_report_folder(report_folder)
 
-    hypotheses = _translate(translator, [pair.source for pair in pairs])
+    translations = _translate(translator, [pair.source for pair in pairs])
+    hypotheses = [translation.text for translation in translations]
     evaluation = evaluate(hypotheses, pairs, recipe, model=str(model), test_set=test_set)
     write_report(report_folder, evaluation)
     for score in evaluation.scores:
         print(score)
+    if translator.has_confidence:
+        _report_calibration(report_folder, translations, [pair.target for pair in pairs])
     print(f"report in {report_folder}", file=sys.stderr)
+
+
+def _fit_confidence(folder: "RunFolder", device: str) -> None:
+    """Learn a confidence as training does, also where there is one, and write it."""
+    from nmt.confidence import dump_confidence
+    from nmt.corpus import load_pairs
+    from nmt.run_folder import write_atomically
+    from nmt.translator import FEWEST_PAIRS, Translator, learn_confidence
+
+    data = folder.recipe.data
+    pairs = load_pairs(data.validation, reverse=data.reverse)
+    learned = learn_confidence(Translator.load(folder.path, device=device), pairs)
+    if learned is None:
+        raise DataError(
+            f"{folder.recipe_file}: data.validation must have at least {FEWEST_PAIRS} pairs that "
+            f"are not too long to learn a confidence from, got {len(pairs)} in all"
+        )
+    write_atomically(folder.confidence_file, dump_confidence(learned.model))
+    print(
+        f"confidence learned from {learned.num_pairs} validation sentences: expected calibration "
+        f"error {learned.error:.3f}",
+        file=sys.stderr,
+    )
+
+
+def _report_calibration(
+    report: Path, translations: "Sequence[Translation]", references: "Sequence[str]"
+) -> None:
+    """Say how well the confidence has told the quality of a test set, and draw it."""
+    import numpy as np
+
+    from nmt.confidence import expected_calibration_error, reliability_plot
+    from nmt.run_folder import write_atomically
+    from nmt.translator import sentence_qualities
+
+    told = [
+        (translation.confidence, translation.text, reference)
+        for translation, reference in zip(translations, references, strict=True)
+        if translation.confidence is not None
+    ]
+    if not told:
+        return
+    confidences = np.array([confidence for confidence, _, _ in told])
+    qualities = sentence_qualities([text for _, text, _ in told], [ref for _, _, ref in told])
+    error = expected_calibration_error(confidences, qualities)
+    write_atomically(report / "calibration.png", reliability_plot(confidences, qualities))
+    print(f"confidence: expected calibration error {error:.3f}", file=sys.stderr)
 
 
 def _load_test_set(
@@ -109,18 +173,19 @@ def _load_test_set(
     return load_pairs(data.test, reverse=data.reverse), describe_set(data.test)
 
 
-def _translate(translator: "Translator", lines: list[str]) -> list[str]:
+def _translate(translator: "Translator", lines: list[str]) -> "list[Translation]":
     """Translate all lines, with a progress bar where stderr is a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
-    translations = track(
-        translator.translate_detailed(lines),
-        description="translating",
-        total=len(lines),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
+    return list(
+        track(
+            translator.translate_detailed(lines),
+            description="translating",
+            total=len(lines),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
     )
-    return [translation.text for translation in translations]

@@ -16,6 +16,7 @@ from nmt import __version__
 from nmt.cli.demo import demo_command
 from nmt.cli.evaluate import evaluate_command
 from nmt.cli.info import info_command
+from nmt.cli.score import score_command
 from nmt.cli.train import train_command
 from nmt.cli.translate import translate_command
 from nmt.errors import NMTError
@@ -52,6 +53,7 @@ def _build_app() -> typer.Typer:
     app.command("demo")(demo_command)
     app.command("train")(train_command)
     app.command("translate")(translate_command)
+    app.command("score")(score_command)
     app.command("evaluate")(evaluate_command)
     app.command("info")(info_command)
     return app

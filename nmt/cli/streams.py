@@ -45,7 +45,7 @@ def open_input(path: Path | None) -> Iterator[BinaryIO]:
         yield stream
 
 
-def check_output(path: Path | None, *, source: BinaryIO) -> None:
+def check_output(path: Path | None, *, source: BinaryIO | None) -> None:
     """See that a file can be written, and leave what is in it; None is standard output.
 
     Raises:
@@ -56,7 +56,7 @@ def check_output(path: Path | None, *, source: BinaryIO) -> None:
         return
     exists = path.exists()
     try:
-        if exists and _is_file(source) and samestat(path.stat(), fstat(source.fileno())):
+        if exists and source and _is_file(source) and samestat(path.stat(), fstat(source.fileno())):
             raise NMTError(f"{path}: input and output must be two files")
         with path.open("ab"):
             pass

@@ -2,14 +2,26 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nmt.cli.options import BatchSize, BeamSize, Device, DeviceOption, LengthPenalty, Model, Threads
+from nmt.cli import searching
+from nmt.cli.asked import Asked
+from nmt.cli.options import (
+    BatchSize,
+    BeamSize,
+    Device,
+    DeviceOption,
+    EnsembleOption,
+    LengthPenalty,
+    Models,
+    Threads,
+)
 from nmt.cli.streams import check_output, open_input, open_output, read_windows, write_lines
-from nmt.errors import NMTError
+from nmt.errors import DataError, NMTError
 
 if TYPE_CHECKING:
     from nmt.translator import Translation, Translator
@@ -31,81 +43,171 @@ _NBest = Annotated[
         "||| SCORE. INDEX counts the input's lines from 0.",
     ),
 ]
+_Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Write an object a line: text, score, confidence, hypotheses, pieces, alignment.",
+    ),
+]
+_Alignments = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write there, line by line, which words belong together: 0-0 1-2, source first.",
+    ),
+]
 
 
 def translate_command(
-    model: Model,
+    model: Models,
+    ensemble: EnsembleOption = None,
     input_file: _Input = None,
     output_file: _Output = None,
+    n_best: _NBest = None,
+    as_json: _Json = False,
+    alignments: _Alignments = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
-    n_best: _NBest = None,
+    normalization: searching.NormalizationOption = None,
+    coverage_penalty: searching.CoveragePenalty = None,
+    min_length_ratio: searching.MinLengthRatio = None,
+    max_length_ratio: searching.MaxLengthRatio = None,
+    min_length: searching.MinLength = None,
+    max_length: searching.MaxLength = None,
+    no_repeat_ngram: searching.NoRepeatNgram = None,
+    groups: searching.Groups = None,
+    diversity_penalty: searching.DiversityPenalty = None,
+    sample: searching.Sample = None,
+    temperature: searching.Temperature = None,
+    top_k: searching.TopK = None,
+    top_p: searching.TopP = None,
+    seed: searching.Seed = None,
+    mbr: searching.Mbr = None,
+    prefix_file: searching.PrefixFile = None,
+    glossary: searching.GlossaryFile = None,
+    glossary_mode: searching.GlossaryModeOption = None,
+    preference_bonus: searching.PreferenceBonus = None,
+    avoid: searching.AvoidFile = None,
     batch_size: BatchSize = None,
     device: DeviceOption = Device.auto,
     threads: Threads = None,
 ) -> None:
     """Translate text: one line for each line, in order, blank for blank."""
+    # `Asked` has a field for each of these, and complains of one that it does not know.
+    _translate(Asked(**locals()))
+
+
+def _translate(asked: Asked) -> None:
     # What can go wrong goes wrong before anything slow begins, and before old output is gone.
-    with open_input(input_file) as source:
-        check_output(output_file, source=source)
-        _check_n_best(n_best, beam_size, model)
+    with ExitStack() as stack:
+        source = stack.enter_context(open_input(asked.input_file))
+        _check_files(asked, source)
+        asked.check()
+        prefixes = _read_prefixes(asked)
         import torch
 
-        from nmt.translator import Translator
-
-        if threads is not None:
-            torch.set_num_threads(threads)
-        translator = Translator.load(
-            model,
-            device=device.value,
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-            batch_size=batch_size,
-            num_hypotheses=n_best or 1,
-        )
+        if asked.threads is not None:
+            torch.set_num_threads(asked.threads)
+        translator = asked.load()
+        _check_abilities(asked, translator)
         windows = read_windows(
-            source, name=str(input_file or "<stdin>"), size=translator.window_size
+            source, name=str(asked.input_file or "<stdin>"), size=translator.window_size
         )
         if source.isatty():
             windows = _with_prompt(windows)
-        with open_output(output_file) as target:
-            name = str(output_file or "<stdout>")
-            for lines in _translate_windows(translator, windows, with_n_best=n_best is not None):
-                write_lines(target, lines, name=name)
+        target = stack.enter_context(open_output(asked.output_file))
+        links = asked.alignments and stack.enter_context(open_output(asked.alignments))
+        num_lines = 0
+        for translations in _translate_windows(translator, windows, prefixes, asked):
+            lines = list(_output_lines(translations, asked, first_index=num_lines))
+            write_lines(target, lines, name=str(asked.output_file or "<stdout>"))
+            if links:
+                write_lines(links, _links_of(translations), name=str(asked.alignments))
+            num_lines += len(translations)
+
+
+def _check_files(asked: Asked, source: BinaryIO) -> None:
+    check_output(asked.output_file, source=source)
+    if asked.alignments is None:
+        return
+    check_output(asked.alignments, source=source)
+    if asked.output_file and asked.output_file.resolve() == asked.alignments.resolve():
+        raise NMTError(f"{asked.alignments}: --output and --alignments must be two files")
+
+
+def _check_abilities(asked: Asked, translator: "Translator") -> None:
+    """See that the models can give what is asked for; say so once where it is a lesser thing."""
+    names = ", ".join(map(str, asked.model))
+    if asked.alignments and not translator.has_attention:
+        raise NMTError(f"--alignments needs a model with attention, got {names}")
+    if asked.as_json and not translator.has_confidence:
+        reason = (
+            f"{names} has no confidence.json, which nmt evaluate --fit-confidence makes"
+            if len(asked.model) == 1
+            else "an ensemble has none"
+        )
+        print(f"nmt: confidence is null: {reason}", file=sys.stderr)
+
+
+def _read_prefixes(asked: Asked) -> list[str] | None:
+    """Read the prefixes, and count the lines of an input that can be read twice."""
+    if asked.prefix_file is None:
+        return None
+    from nmt.corpus.files import read_lines
+
+    prefixes = read_lines(asked.prefix_file)
+    if asked.input_file is not None and asked.input_file.is_file():
+        with asked.input_file.open("rb") as stream:
+            _check_prefixes(asked, len(prefixes), num_lines=sum(1 for _ in stream))
+    return prefixes
+
+
+def _check_prefixes(asked: Asked, num_prefixes: int, *, num_lines: int, more: str = "") -> None:
+    if num_prefixes != num_lines:
+        raise DataError(
+            f"{asked.prefix_file} has {num_prefixes} lines, {asked.input_file or '<stdin>'} has "
+            f"{num_lines}{more}; each line must have a prefix, perhaps a blank one"
+        )
 
 
 def _translate_windows(
-    translator: "Translator", windows: Iterable[list[str]], *, with_n_best: bool
-) -> Iterator[list[str]]:
-    """Yield the lines to write for each window; at the end say which were translated in parts."""
+    translator: "Translator",
+    windows: Iterable[list[str]],
+    prefixes: list[str] | None,
+    asked: Asked,
+) -> Iterator[list["Translation"]]:
+    """Yield the translations of each window; at the end say which were translated in parts.
+
+    Where a line cannot be translated as asked, those before it are yielded before the complaint.
+    """
     num_lines = num_long = 0
     for window in windows:
-        translations = list(translator.translate_detailed(window))
-        if with_n_best:
-            yield list(_n_best_lines(translations, first_index=num_lines))
-        else:
-            yield [translation.text for translation in translations]
+        own = None if prefixes is None else prefixes[num_lines : num_lines + len(window)]
+        lines = window if own is None else window[: len(own)]
+        translations: list[Translation] = []
+        refusal: NMTError | None = None
+        try:
+            for translation in translator.translate_detailed(
+                lines, prefixes=own, first_number=num_lines + 1
+            ):
+                translations.append(translation)
+        except NMTError as error:
+            refusal = error
+        yield translations
+        if refusal:
+            raise refusal
         num_lines += len(window)
+        if prefixes is not None and num_lines > len(prefixes):
+            _check_prefixes(asked, len(prefixes), num_lines=num_lines, more=" or more")
         num_long += sum(translation.num_parts > 1 for translation in translations)
+    if prefixes is not None:
+        _check_prefixes(asked, len(prefixes), num_lines=num_lines)
     if num_long:
         print(
             f"nmt: {num_long} of {num_lines} lines had more than {translator.max_source_length} "
             "tokens and were translated in parts",
             file=sys.stderr,
-        )
-
-
-def _check_n_best(n_best: int | None, beam_size: int | None, model: Path) -> None:
-    """See that the beam is wide enough, which only the run's recipe may know."""
-    from nmt.run_folder import RunFolder
-
-    if n_best is None:
-        return
-    if beam_size is None:
-        beam_size = RunFolder(model).recipe.decoding.beam_size
-    if n_best > beam_size:
-        raise NMTError(
-            f"--n-best must be <= the beam size ({beam_size}), got {n_best}; raise --beam-size"
         )
 
 
@@ -120,7 +222,26 @@ def _with_prompt(windows: Iterator[list[str]]) -> Iterator[list[str]]:
         yield window
 
 
-def _n_best_lines(translations: Iterable["Translation"], *, first_index: int) -> Iterator[str]:
-    for index, translation in enumerate(translations, start=first_index):
-        for hypothesis in translation.hypotheses:
-            yield f"{index} ||| {hypothesis.text} ||| {hypothesis.score:.4f}"
+def _output_lines(
+    translations: Iterable["Translation"], asked: Asked, *, first_index: int
+) -> Iterator[str]:
+    if asked.as_json:
+        import json
+
+        from nmt.translator import translation_record
+
+        for translation in translations:
+            yield json.dumps(translation_record(translation), ensure_ascii=False, allow_nan=False)
+    elif asked.n_best is not None:
+        for index, translation in enumerate(translations, start=first_index):
+            for hypothesis in translation.hypotheses:
+                yield f"{index} ||| {hypothesis.text} ||| {hypothesis.score:.4f}"
+    else:
+        for translation in translations:
+            yield translation.text
+
+
+def _links_of(translations: Iterable["Translation"]) -> Iterator[str]:
+    from nmt.alignment import pharaoh
+
+    return (pharaoh(translation.alignment.words) for translation in translations)

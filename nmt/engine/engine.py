@@ -47,6 +47,10 @@ class Engine(Protocol):
     def device(self) -> torch.device:
         """Where the tensors live that come out of it."""
 
+    @property
+    def has_attention(self) -> bool:
+        """Whether it looks at the source anew at every step; its attention is all zero if not."""
+
     def encode(self, source_ids: Tensor, source_lengths: Tensor) -> tuple[Source, State]:
         """Read the source once.
 
@@ -80,10 +84,6 @@ class ScoringEngine(Engine, Protocol):
     @property
     def vocab_size(self) -> int:
         """V, the number of target tokens that it scores."""
-
-    @property
-    def has_attention(self) -> bool:
-        """Whether it looks at the source anew at every step; its attention is all zero if not."""
 
     def read(
         self, token_ids: Tensor, state: Any, encoder_output: Any

@@ -50,7 +50,8 @@ def gru(entering: Tensor, around: Tensor, hidden: Tensor) -> Tensor:
     reset_in, update_in, new_in = entering.chunk(3, dim=1)
     reset_around, update_around, new_around = around.chunk(3, dim=1)
     new = torch.tanh(new_in + torch.sigmoid(reset_in + reset_around) * new_around)
-    return torch.lerp(new, hidden, torch.sigmoid(update_in + update_around))
+    # a bridge may start in full precision where autocast makes the rest half
+    return torch.lerp(new, hidden.to(new), torch.sigmoid(update_in + update_around))
 
 
 def normalised(gates: Tensor, gain: Tensor, bias: Tensor) -> Tensor:

@@ -56,5 +56,5 @@ def keep_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tenso
     # one random integer for four values: a CPU draws them four times as fast as it draws fractions
     integers = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device)
     sixteen_bits = integers.random_(-(2**63), None).view(torch.int16)[:size]
-    keep = sixteen_bits < kept - 2**15
+    keep = sixteen_bits <= kept - 1 - 2**15  # with < the limit would itself need 17 bits
     return keep.to(like.dtype).mul_(2**16 / kept).view(shape)

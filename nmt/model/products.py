@@ -23,7 +23,8 @@ def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         weight: W, (M, K), with strides of any order.
         bias: b, (M,); None is zero.
     """
-    if _HAS_ONEDNN and rows.device.type == "cpu" and rows.dtype == torch.float32 and len(rows):
+    is_on = _HAS_ONEDNN and torch.backends.mkldnn.enabled
+    if is_on and rows.device.type == "cpu" and rows.dtype == torch.float32 and len(rows):
         product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
         return product
     return torch.nn.functional.linear(rows, weight, bias)
@@ -48,20 +49,45 @@ class RepeatedLinear:
             weight = weight.to(torch.get_autocast_dtype(device))
             bias = None if bias is None else bias.to(weight.dtype)
         self._weight, self._bias = weight.detach(), None if bias is None else bias.detach()
-        self._inputs: list[Tensor] = []
-        self._gradients: list[Tensor] = []
+        self._tape = _Tape()
         # Every step depends on the anchor: its gradient is asked for when all steps have theirs.
-        tape = self._inputs, self._gradients
-        self._anchor: Tensor = _GradientAfterLoop.apply(weight, bias, *tape)  # type: ignore[no-untyped-call]
+        self._anchor: Tensor = _GradientAfterLoop.apply(weight, bias, self._tape)  # type: ignore[no-untyped-call]
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Return W x + b for the rows of one step, (N, M); `rows`: (N, K)."""
         rows = rows.to(self._weight.dtype)
         if not torch.is_grad_enabled():
             return multiply(rows, self._weight, self._bias)
-        once = self._weight, self._bias, self._inputs, self._gradients
+        once = self._weight, self._bias, self._tape
         product: Tensor = _Step.apply(rows, self._anchor, *once)  # type: ignore[no-untyped-call]
         return product
+
+
+class _Tape:
+    """The x and dy of the steps that one backward pass has come through so far."""
+
+    def __init__(self) -> None:
+        self._pass: int | None = None
+        self._inputs: list[Tensor] = []
+        self._gradients: list[Tensor] = []
+
+    def note(self, rows: Tensor, gradient: Tensor) -> None:
+        """Take down a step."""
+        current = torch._C._current_graph_task_id()
+        if current != self._pass:  # a pass before this one may not have come to the weight
+            self.wipe()
+            self._pass = current
+        self._inputs.append(rows)
+        self._gradients.append(gradient)
+
+    def joined(self) -> tuple[Tensor, Tensor]:
+        """Return the rows of all steps, (T*N, K), and their gradients, (T*N, M)."""
+        return torch.cat(self._inputs), torch.cat(self._gradients)
+
+    def wipe(self) -> None:
+        """Forget all steps."""
+        self._inputs.clear()
+        self._gradients.clear()
 
 
 class _Step(torch.autograd.Function):
@@ -74,42 +100,34 @@ class _Step(torch.autograd.Function):
         anchor: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        inputs: list[Tensor],
-        gradients: list[Tensor],
+        tape: _Tape,
     ) -> Tensor:
         ctx.save_for_backward(rows)
-        ctx.weight, ctx.inputs, ctx.gradients = weight, inputs, gradients
+        ctx.weight, ctx.tape = weight, tape
         return multiply(rows, weight, bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (rows,) = ctx.saved_tensors
-        ctx.inputs.append(rows)
-        ctx.gradients.append(gradient)
-        return multiply(gradient, ctx.weight.T), None, None, None, None, None
+        _, is_learned, *_ = ctx.needs_input_grad
+        if is_learned:
+            ctx.tape.note(rows, gradient)
+        return multiply(gradient, ctx.weight.T), None, None, None, None
 
 
 class _GradientAfterLoop(torch.autograd.Function):
     """Gives an anchor, whose backward pass is the weight's, after that of all steps."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        weight: Tensor,
-        bias: Tensor | None,
-        inputs: list[Tensor],
-        gradients: list[Tensor],
-    ) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, tape: _Tape) -> Tensor:
         ctx.set_materialize_grads(False)
-        ctx.has_bias = bias is not None
-        ctx.inputs, ctx.gradients = inputs, gradients
+        ctx.has_bias, ctx.tape = bias is not None, tape
         return weight.new_zeros(())
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, _: None) -> tuple[Tensor, Tensor | None, None, None]:
-        inputs, gradients = torch.cat(ctx.inputs), torch.cat(ctx.gradients)  # (T*N, K), (T*N, M)
-        ctx.inputs.clear()
-        ctx.gradients.clear()
-        return gradients.T @ inputs, gradients.sum(dim=0) if ctx.has_bias else None, None, None
+    def backward(ctx: Any, _: None) -> tuple[Tensor, Tensor | None, None]:
+        inputs, gradients = ctx.tape.joined()
+        ctx.tape.wipe()
+        return gradients.T @ inputs, gradients.sum(dim=0) if ctx.has_bias else None, None

@@ -25,6 +25,7 @@ from nmt.recipe.reading import (
 )
 from nmt.recipe.sections import (
     AttentionRecipe,
+    DecodingRecipe,
     EncoderRecipe,
     ModelRecipe,
     Recipe,
@@ -39,6 +40,7 @@ __all__ = [
     "CorpusSet",
     "CsvSet",
     "DataRecipe",
+    "DecodingRecipe",
     "EncoderRecipe",
     "FileSet",
     "HubSet",

@@ -331,18 +331,39 @@ class DecodingRecipe(Section):
 
     Attributes:
         length_penalty: alpha of Wu et al. 2016; 0 is none.
+        normalization: How alpha makes what a log-probability is divided by: `wu` is
+            ((5 + length) / 6)^alpha, `plain` is length^alpha; the length counts EOS.
+        coverage_penalty: beta of Wu et al. 2016: what it costs to look at source tokens too
+            little; 0 is nothing.
+        min_length_ratio: Shortest translation, in tokens for each source token.
         max_length_ratio: Longest translation, in tokens for each source token (10 are added).
-        max_target_length: Longest translation, in tokens.
+        min_target_length: Shortest translation, in tokens, EOS included.
+        max_target_length: Longest translation, in tokens, EOS included.
+        no_repeat_ngram_size: So many tokens never follow each other twice; null lets them.
         max_source_length: Longer lines, in tokens, are translated in parts.
         batch_size: Sentences translated at once.
     """
 
     beam_size: PositiveInt = 5
     length_penalty: Annotated[float, Field(ge=0)] = 1.0
+    normalization: Literal["wu", "plain"] = "wu"
+    coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
+    min_length_ratio: Annotated[float, Field(ge=0)] = 0.0
     max_length_ratio: Annotated[float, Field(gt=0)] = 2.0
+    min_target_length: PositiveInt = 1
     max_target_length: PositiveInt = 400
+    no_repeat_ngram_size: PositiveInt | None = None
     max_source_length: PositiveInt = 200
     batch_size: PositiveInt = 64
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Self:
+        if self.min_target_length > self.max_target_length:
+            raise ValueError(
+                f"min_target_length must be <= max_target_length ({self.max_target_length}), "
+                f"got {self.min_target_length}"
+            )
+        return self
 
 
 class EvaluationRecipe(Section):
@@ -385,6 +406,15 @@ class Recipe(Section):
                 "training.guided_alignment and data.train.alignment go together, and no other set "
                 f"takes an alignment, got {self.training.guided_alignment} and alignments for "
                 f"{', '.join(aligned) or 'no set'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _coverage_penalty_fits(self) -> Self:
+        if self.decoding.coverage_penalty and self.model.attention is None:
+            raise ValueError(
+                "decoding.coverage_penalty needs attention, "
+                f"got {self.decoding.coverage_penalty} with none"
             )
         return self
 

@@ -15,6 +15,7 @@ import lightning
 import torch
 
 from nmt import __version__
+from nmt.confidence import dump_confidence
 from nmt.corpus import describe_set
 from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluation import check_metrics, evaluate, write_report
@@ -26,7 +27,7 @@ from nmt.training.card import model_card
 from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
 from nmt.training.embeddings import load_embeddings
 from nmt.training.fit import count_steps, fit
-from nmt.translator import Translator, choose_device
+from nmt.translator import FEWEST_PAIRS, Translator, choose_device, learn_confidence
 
 _log = logging.getLogger(__name__)
 
@@ -214,6 +215,8 @@ def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: Translatio
         if not folder.last_checkpoint.exists():
             _start_from_embeddings(recipe, folder, model)
         fit(recipe, folder, model, data, corpora.validation)
+    if not folder.confidence_file.exists():
+        _learn_confidence(recipe, folder, corpora)
     _evaluate(recipe, folder, corpora, model)
 
 
@@ -223,6 +226,21 @@ def _start_from_embeddings(recipe: Recipe, folder: RunFolder, model: Seq2Seq) ->
         tokenizer = folder.tokenizers[side]
         count = load_embeddings(embedding.table.weight, path, tokenizer)
         _log.info("%s: vectors of %d of %d pieces", path, count, tokenizer.vocab_size)
+
+
+def _learn_confidence(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> None:
+    """Learn on the validation set, as users will translate, how good to expect translations."""
+    translator = Translator.load(folder.path, device=recipe.training.device)
+    learned = learn_confidence(translator, corpora.validation)
+    if learned is None:
+        _log.info("no confidence: the validation set has less than %d pairs", FEWEST_PAIRS)
+        return
+    write_atomically(folder.confidence_file, dump_confidence(learned.model))
+    _log.info(
+        "confidence: expected calibration error %.3f on %d validation sentences",
+        learned.error,
+        learned.num_pairs,
+    )
 
 
 def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Seq) -> None:

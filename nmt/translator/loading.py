@@ -1,0 +1,128 @@
+"""From run folders to what translates: tokenizers, one engine, how to decode, how sure to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import torch
+
+from nmt.confidence import ConfidenceModel, load_confidence
+from nmt.engine import Average, EnsembleEngine, ModelEngine, ScoringEngine
+from nmt.errors import CheckpointError, NMTError
+from nmt.recipe import Recipe
+from nmt.run_folder import RunFolder, load_run
+from nmt.tokenizer import Tokenizer
+
+Runs = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a run folder, or several as an ensemble, give to translate with.
+
+    Attributes:
+        recipe: Of the first run.
+        tokenizers: Of source and target; all runs have the same.
+        engine: The model, or all of them as one.
+        confidence_model: None where the run has none, and for an ensemble: what is learned of one
+            model does not hold for several.
+    """
+
+    recipe: Recipe
+    tokenizers: tuple[Tokenizer, Tokenizer]
+    engine: ScoringEngine
+    confidence_model: ConfidenceModel | None
+
+
+def load(runs: Runs, *, device: str = "cpu", average: Average = "linear") -> Loaded:
+    """Read one run folder or an ensemble of several.
+
+    Args:
+        runs: The run folder or folders.
+        device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
+        average: How an ensemble's probabilities become one, see `EnsembleEngine`.
+
+    Raises:
+        NMTError: A run folder cannot be used, several do not go together, or there is no such
+            device.
+        ValueError: There is no run folder.
+    """
+    folders = _folders(runs)
+    for other in folders[1:]:
+        _check_alike(folders[0], other)
+    place = choose_device(device)
+    trained = [load_run(folder.path, device=place) for folder in folders]
+    engines = [ModelEngine(run.model) for run in trained]
+    is_alone = len(engines) == 1
+    first = trained[0]
+    return Loaded(
+        recipe=first.recipe,
+        tokenizers=(first.source_tokenizer, first.target_tokenizer),
+        engine=engines[0] if is_alone else EnsembleEngine(engines, average=average),
+        confidence_model=load_confidence(folders[0].confidence_file) if is_alone else None,
+    )
+
+
+def choose_device(wanted: str) -> str:
+    """Return the name of a device that is there, for `auto` the fastest.
+
+    Args:
+        wanted: `auto`, `cuda`, `mps` or `cpu`.
+
+    Raises:
+        NMTError: There is no such device here.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    here = [name for name, is_available in available.items() if is_available]
+    if wanted == "auto":
+        return here[0]
+    if wanted not in here:
+        raise NMTError(
+            f"device must be auto or one that is here ({', '.join(here)}), got {wanted!r}"
+        )
+    return wanted
+
+
+def _folders(runs: Runs) -> list[RunFolder]:
+    folders = [RunFolder(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
+    if not folders:
+        raise ValueError("runs must hold at least one run folder, got none")
+    return folders
+
+
+def _check_alike(first: RunFolder, other: RunFolder) -> None:
+    """See that two runs translate between the same languages with the same tokenizers.
+
+    Raises:
+        CheckpointError: They do not; says where they differ.
+    """
+    wanted, found = (" to ".join(folder.recipe.data.direction) for folder in (first, other))
+    if wanted != found:
+        raise CheckpointError(
+            f"{other.path}: must translate {wanted} as {first.path} does, got {found}"
+        )
+    sides = zip(("source", "target"), first.tokenizers, other.tokenizers, strict=True)
+    for side, known, tokenizer in sides:
+        if known.model != tokenizer.model:
+            raise CheckpointError(
+                f"{other.path}: {side}.model must be that of {first.path}, "
+                f"got {_difference(known, tokenizer)}; train all models of an ensemble on the same "
+                "data with the same tokenizer settings"
+            )
+
+
+def _difference(known: Tokenizer, other: Tokenizer) -> str:
+    """Name the first piece that differs."""
+    pieces, others = (tokenizer.pieces(range(tokenizer.vocab_size)) for tokenizer in (known, other))
+    for place, (piece, found) in enumerate(zip_longest(pieces, others)):
+        if piece != found:
+            here, there = ("no piece" if one is None else repr(one) for one in (found, piece))
+            return f"{here} for {there} at piece {place}"
+    return "the same pieces with other scores or another normalization"

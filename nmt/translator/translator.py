@@ -1,0 +1,324 @@
+"""The translator: lines in, translations out, as many and in the same order."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
+from itertools import islice, pairwise, repeat
+
+from nmt.confidence import ConfidenceModel
+from nmt.engine import Average, Engine
+from nmt.errors import DataError, NMTError
+from nmt.recipe import DecodingRecipe
+from nmt.risk import rank_candidates, weights_of
+from nmt.search import Hypothesis
+from nmt.tokenizer import Tokenizer
+from nmt.translator.cutting import cut_points
+from nmt.translator.decoding import Request, search_options
+from nmt.translator.demands import Demander
+from nmt.translator.loading import Runs, load
+from nmt.translator.parts import LineSearch, Part
+from nmt.translator.results import (
+    NOTHING,
+    Background,
+    TranslatedHypothesis,
+    TranslatedPart,
+    Translation,
+    join,
+)
+from nmt.translator.wishes import Wishes
+
+# Lines are sorted by length among so many batches: enough that sentences of a batch are alike.
+_BATCHES_PER_WINDOW = 16
+
+_LINE_BREAK = re.compile(r"[\n\r]+")
+
+
+class Translator:
+    """Translates lines of text with a trained model."""
+
+    def __init__(
+        self,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        engine: Engine,
+        decoding: DecodingRecipe,
+        *,
+        request: Request | None = None,
+        wishes: Wishes | None = None,
+        confidence_model: ConfidenceModel | None = None,
+        bleu_tokenizer: str = "13a",
+    ) -> None:
+        """Put the parts together; `Translator.load` takes them from a run folder.
+
+        Args:
+            source_tokenizer: Of the language to translate from.
+            target_tokenizer: Of the language to translate into.
+            engine: The model.
+            decoding: How translations are searched for.
+            request: How many are wanted and how they are come by; None is the best one, by search.
+            wishes: What they shall hold and what not; None is nothing.
+            confidence_model: Tells how good a translation may be expected to be.
+            bleu_tokenizer: What BLEU counts as words where it is the utility.
+
+        Raises:
+            NMTError: The beam is wider than the vocabulary, what is asked for needs attention and
+                the model has none, or wishes cannot be met.
+            ValueError: A value is outside its range.
+        """
+        for name, value in (
+            ("max_source_length", decoding.max_source_length),
+            ("batch_size", decoding.batch_size),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        self._request = request or Request()
+        self._options = search_options(decoding, self._request, target_tokenizer)
+        _check_engine(engine, target_tokenizer, decoding)
+        self._source_tokenizer = source_tokenizer
+        self._target_tokenizer = target_tokenizer
+        self._max_source_length = decoding.max_source_length
+        self._batch_size = decoding.batch_size
+        self._bleu_tokenizer = bleu_tokenizer
+        self._background = Background(
+            source_tokenizer, target_tokenizer, engine.has_attention, confidence_model
+        )
+        self._has_wishes = bool(wishes and (wishes.terms or wishes.avoided))
+        tokenizers = (source_tokenizer, target_tokenizer)
+        self._demander = Demander(wishes or Wishes(), tokenizers, self._options)
+        self._search = LineSearch(engine, self._options, self._request.sampling, self._demander)
+
+    @classmethod
+    def load(
+        cls,
+        run: Runs,
+        *,
+        device: str = "cpu",
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        batch_size: int | None = None,
+        num_hypotheses: int = 1,
+        average: Average = "linear",
+        decoding: DecodingRecipe | None = None,
+        request: Request | None = None,
+        wishes: Wishes | None = None,
+    ) -> Translator:
+        """Read a translator from a run folder, or from several as an ensemble.
+
+        Args:
+            run: The run folder or folders.
+            device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
+            beam_size: Partial hypotheses kept for each sentence, 1 is greedy search; None is what
+                `decoding` says.
+            length_penalty: How much longer translations are favoured, at least 0; None likewise.
+            batch_size: Sentences translated at once, at least 1; None likewise.
+            num_hypotheses: Translations wanted of each line, from 1 to `beam_size`.
+            average: How an ensemble's probabilities become one, `linear` or `log`.
+            decoding: How translations are searched for; None is what the run's recipe says, in an
+                ensemble the first run's.
+            request: How many are wanted and how they are come by, in the place of `num_hypotheses`.
+            wishes: What they shall hold and what not.
+
+        Raises:
+            NMTError: A run folder cannot be used, there is no such device, or what is asked for
+                cannot be.
+            ValueError: A value is outside its range.
+        """
+        loaded = load(run, device=device, average=average)
+        given = {
+            "beam_size": beam_size,
+            "length_penalty": length_penalty,
+            "batch_size": batch_size,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        return cls(
+            *loaded.tokenizers,
+            loaded.engine,
+            (decoding or loaded.recipe.decoding).model_copy(update=changes),
+            request=request or Request(num_hypotheses=num_hypotheses),
+            wishes=wishes,
+            confidence_model=loaded.confidence_model,
+            bleu_tokenizer=loaded.recipe.evaluation.bleu_tokenizer or "13a",
+        )
+
+    @property
+    def max_source_length(self) -> int:
+        """Longest line, in tokens, that is translated as one."""
+        return self._max_source_length
+
+    @property
+    def window_size(self) -> int:
+        """How many lines are read before the first of them is translated."""
+        return self._batch_size * _BATCHES_PER_WINDOW
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether translations have an alignment."""
+        return self._background.has_attention
+
+    @property
+    def has_confidence(self) -> bool:
+        """Whether translations have a confidence."""
+        return self._background.confidence_model is not None
+
+    def translate(self, lines: Iterable[str]) -> list[str]:
+        """Translate lines of text.
+
+        Args:
+            lines: The lines; a line end behind them is no part of them.
+
+        Returns:
+            One translation for each line, in order; an empty one for a blank line.
+        """
+        return [translation.text for translation in self.translate_detailed(lines)]
+
+    def translate_detailed(
+        self,
+        lines: Iterable[str],
+        *,
+        prefixes: Iterable[str] | None = None,
+        first_number: int = 1,
+    ) -> Iterator[Translation]:
+        """Translate lines of text as they come, see `translate`; with scores and alternatives.
+
+        A stream may be endless: `window_size` lines are read at a time.
+
+        Args:
+            lines: The lines.
+            prefixes: For each line what its translation starts with, blank where that is open; the
+                last word of it may go on. That of a line in parts is the first part's.
+            first_number: The number of the first line in complaints.
+
+        Raises:
+            DataError: What is asked of a line cannot be; the lines before it are given out first.
+        """
+        if isinstance(lines, str):
+            raise TypeError(f"lines must be a list of lines or the like, got one string: {lines!r}")
+        # an open file gives its lines with their ends
+        bare = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+        pairs = zip(bare, repeat("")) if prefixes is None else zip(bare, prefixes, strict=True)
+        return self._translate_windows(pairs, first_number)
+
+    def _translate_windows(
+        self, lines: Iterator[tuple[str, str]], number: int
+    ) -> Iterator[Translation]:
+        while window := list(islice(lines, self.window_size)):
+            encoded = self._source_tokenizer.encode_batch([line for line, _ in window])
+            lines_in_parts: list[list[Part]] = []
+            refusal = None
+            for (line, prefix), token_ids in zip(window, encoded, strict=True):
+                try:
+                    lines_in_parts.append(self._parts(line, prefix, token_ids))
+                except DataError as error:
+                    refusal = DataError(f"line {number + len(lines_in_parts)}: {error}")
+                    break
+            every = [part for parts in lines_in_parts for part in parts]
+            found = iter(self._search.find(every, batch_size=self._batch_size))
+            for parts in lines_in_parts:
+                yield self._translation([(part, next(found)) for part in parts])
+            if refusal:
+                raise refusal
+            number += len(window)
+
+    def _parts(self, line: str, prefix: str, token_ids: list[int]) -> list[Part]:
+        """Cut a line into what can be translated; a blank one into nothing."""
+        has_prefix = bool(prefix.strip())
+        if not token_ids:
+            if has_prefix:
+                raise DataError(f"a blank line must have a blank prefix, got {prefix!r}")
+            return []
+        pieces = self._source_tokenizer.pieces(token_ids)
+        cuts = [0, *cut_points(pieces, self._max_source_length), len(pieces)]
+        sources = [token_ids[start:end] for start, end in pairwise(cuts)]
+        if not self._has_wishes and not has_prefix:
+            return [Part(source, None) for source in sources]
+        asked = self._demander.demands(line, sources, prefix)
+        for source, one in zip(sources, asked, strict=True):
+            self._demander.check_room(len(source) + 1, one)
+        return [Part(source, one) for source, one in zip(sources, asked, strict=True)]
+
+    def _translation(self, found: Sequence[tuple[Part, Sequence[Hypothesis]]]) -> Translation:
+        """Join the hypotheses of the parts of a line to the best ones of the line."""
+        parts = [
+            [self._detokenize(part, hypothesis) for hypothesis in hypotheses]
+            for part, hypotheses in found
+        ]
+        joined = self._join_samples(parts) if self._request.sampling else self._join_best(parts)
+        if parts and self._request.utility:
+            joined = self._by_expected_utility(joined)
+        best = tuple(joined[: self._request.num_hypotheses])
+        return Translation(best[0].text, best[0].score, best, num_parts=len(parts))
+
+    def _join_best(
+        self, parts: Sequence[Sequence[TranslatedHypothesis]]
+    ) -> list[TranslatedHypothesis]:
+        """Return the best ways to put hypotheses of all parts together, best first."""
+        best = [NOTHING]
+        for hypotheses in parts:
+            continued = [join(before, after) for before in best for after in hypotheses]
+            best = heapq.nlargest(
+                self._options.num_hypotheses, continued, key=lambda hypothesis: hypothesis.score
+            )
+        return best
+
+    @staticmethod
+    def _join_samples(
+        parts: Sequence[Sequence[TranslatedHypothesis]],
+    ) -> list[TranslatedHypothesis]:
+        """Put the first samples of all parts together, the second ones, and so on."""
+        if not parts:
+            return [NOTHING]
+        return [reduce(join, of_line, NOTHING) for of_line in zip(*parts, strict=True)]
+
+    def _by_expected_utility(
+        self, candidates: Sequence[TranslatedHypothesis]
+    ) -> list[TranslatedHypothesis]:
+        """Rank candidates anew by minimum Bayes risk; equal texts become one."""
+        utility = self._request.utility
+        assert utility is not None
+        weights = None
+        if not self._request.sampling:
+            weights = [weights_of([candidate.log_prob for candidate in candidates])]
+        [ranking] = rank_candidates(
+            [[candidate.text for candidate in candidates]],
+            weights=weights,
+            utility=utility,
+            bleu_tokenizer=self._bleu_tokenizer,
+        )
+        return [
+            replace(candidates[place], score=ranking.expected_utilities[place])
+            for place in ranking.order
+        ]
+
+    def _detokenize(self, part: Part, hypothesis: Hypothesis) -> TranslatedHypothesis:
+        text = self._target_tokenizer.decode(hypothesis.token_ids)
+        # A line must stay a line, whatever a tokenizer makes of tokens that are each allowed.
+        text = _LINE_BREAK.sub(" ", text)
+        return TranslatedHypothesis(
+            text,
+            hypothesis.log_prob,
+            hypothesis.score,
+            hypothesis.token_log_probs,
+            (TranslatedPart(part.source_ids, hypothesis, self._background),),
+        )
+
+
+def _check_engine(engine: Engine, tokenizer: Tokenizer, decoding: DecodingRecipe) -> None:
+    """See that a model can be searched as asked.
+
+    Raises:
+        NMTError: It cannot.
+    """
+    if decoding.beam_size > tokenizer.vocab_size:
+        raise NMTError(
+            f"beam_size must be <= {tokenizer.vocab_size}, the pieces of the target tokenizer, "
+            f"got {decoding.beam_size}"
+        )
+    if decoding.coverage_penalty and not engine.has_attention:
+        raise NMTError(
+            f"coverage_penalty must be 0 for a model without attention, "
+            f"got {decoding.coverage_penalty}"
+        )
