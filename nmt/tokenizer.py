@@ -55,6 +55,10 @@ class Tokenizer:
                 f"{name}: pad, unk, bos and eos must have the ids 0, 1, 2 and 3, got {found}"
             )
 
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
+        """Go to other processes as the model alone."""
+        return Tokenizer, (self.model,)
+
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         """Read a SentencePiece model file.
@@ -112,6 +116,24 @@ class Tokenizer:
         """The number of pieces, specials included."""
         size: int = self._processor.get_piece_size()
         return size
+
+    @property
+    def scores(self) -> list[float]:
+        """For each id its log-probability, or with BPE minus its place among the merges."""
+        return [self._processor.get_score(piece_id) for piece_id in range(self.vocab_size)]
+
+    @property
+    def are_text(self) -> list[bool]:
+        """For each id whether its piece is text: no special piece, and no byte."""
+        processor = self._processor
+        return [
+            not (
+                processor.is_control(piece_id)
+                or processor.is_unknown(piece_id)
+                or processor.is_byte(piece_id)
+            )
+            for piece_id in range(self.vocab_size)
+        ]
 
     @property
     def line_break_ids(self) -> tuple[int, ...]:
@@ -172,6 +194,22 @@ class Tokenizer:
             if piece != _WORD_START:
                 number, is_parted = numbers[-1], False
         return [min(one, number) for one in numbers]
+
+
+def tag_ids(tag: str | None, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return what stands before a source that has a tag: its id, or nothing where it is None.
+
+    Raises:
+        TokenizerError: The tag is no piece.
+    """
+    if tag is None:
+        return ()
+    piece_id = tokenizer.id_of(tag)
+    if piece_id is None:
+        raise TokenizerError(
+            f"the tokenizer must have the piece {tag!r}, which asks for a language"
+        )
+    return (piece_id,)
 
 
 def _cut(line: str) -> list[str]:

@@ -125,6 +125,7 @@ def test_options_reach_the_translator(run: RunFolder, monkeypatch: pytest.Monkey
         "batch_size": 4,
         "device": "cpu",
         "threads": 2,
+        "target_lang": None,
     }
 
 

@@ -55,7 +55,7 @@ def test_folders_of_another_version_are_left_alone(
 ) -> None:
     cache, build = Cache(tmp_path), Builder()
     folder, _ = cache.obtain("kind", {}, build)
-    monkeypatch.setattr("nmt.corpus.cache._FORMAT", 2)
+    monkeypatch.setattr("nmt.corpus.cache._FORMAT", 99)
     assert cache.obtain("kind", {}, build)[0] != folder
     assert read(folder) == "text"
 

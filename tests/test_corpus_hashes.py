@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from nmt.corpus import SentencePair
 from nmt.corpus import hashes as hashes_module
-from nmt.corpus.hashes import NumberFile, find_repeated, hash_pairs
+from nmt.corpus.hashes import find_repeated, hash_pairs
+from nmt.corpus.numbers import NumberFile
 
 HASHES = st.lists(st.integers(0, 9) | st.integers(2**64 - 3, 2**64 - 1), max_size=40)
 

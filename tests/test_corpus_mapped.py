@@ -103,3 +103,4 @@ def test_ids_and_lengths_are_as_narrow_as_they_may_be(kind: str, tmp_path: Path)
     assert store.lengths.tolist() == [2, len(rows[1])]
     assert isinstance(store.lengths, np.memmap)
     assert not store[1].flags.owndata
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ids.lengths.npy", "tokens.arrow"]

@@ -82,3 +82,23 @@ def test_ids_are_made_once_for_pairs_tokenizers_and_length(
     assert count("2", tokenizers, 4) == 2
     assert count("1", tokenizers, 5) == 3
     assert count("1", tokenizers[::-1], 4) == 4
+
+
+def test_what_asks_for_a_language_stands_before_every_source(
+    tmp_path: Path, pairs: MappedPairs, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> None:
+    def prepare(tag_ids: tuple[int, ...], max_length: int) -> TokenIds:
+        return prepare_tokens(
+            Cache(tmp_path),
+            pairs,
+            tokenizers,
+            fingerprint="1",
+            max_length=max_length,
+            tag_ids=tag_ids,
+        )
+
+    bare, tagged = prepare((), 3), prepare((7,), 4)
+    assert all(source[0] == 7 for source, _ in rows(tagged))
+    # the tag takes one of the places that a source may have, and none of a target's
+    kept = [(source[1:], target) for source, target in rows(tagged) if len(target) <= 3]
+    assert kept == rows(bare)

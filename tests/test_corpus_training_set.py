@@ -9,7 +9,7 @@ from toy import read_lines, toy_recipe, write_lines, write_quick_corpus
 
 from nmt.corpus import Cache, SentencePair, TrainingSet, clean, fingerprint, load_numbered_pairs
 from nmt.corpus import training_set as training_set_module
-from nmt.corpus.training_set import prepare_training_set
+from nmt.corpus.training_set import prepare_training_sets
 from nmt.errors import DataError
 from nmt.recipe import Recipe
 
@@ -37,7 +37,19 @@ class Reader:
         validation: list[SentencePair] = HELD_OUT,
         test: list[SentencePair] | None = None,
     ) -> TrainingSet:
-        return prepare_training_set(self.cache, recipe.data, validation=validation, test=test or [])
+        (prepared,) = self.prepare_all(recipe, validation=validation, test=test)
+        return prepared
+
+    def prepare_all(
+        self,
+        recipe: Recipe,
+        *,
+        validation: list[SentencePair] = HELD_OUT,
+        test: list[SentencePair] | None = None,
+    ) -> list[TrainingSet]:
+        return prepare_training_sets(
+            self.cache, recipe.data, validation=validation, test=test or []
+        )
 
 
 @pytest.fixture
@@ -56,7 +68,7 @@ def test_what_was_prepared_is_what_cleaning_leaves(
         write_lines(tmp_path / f"train.{side}", [*lines, "", *lines[:5], "1", "2" * 90])
     recipe = toy_recipe(tmp_path, "data.cleaning.max_characters=80")
     data = recipe.data
-    pairs, line_numbers = load_numbered_pairs(data.train)
+    pairs, line_numbers = load_numbered_pairs(data.named_train_sets()[0][1])
     held_out = [pairs[2]]
     kept, report = clean(pairs, data.cleaning, held_out=held_out, line_numbers=line_numbers)
     assert (report.blank, report.too_long, report.held_out, report.duplicate) == (1, 1, 2, 4)

@@ -142,7 +142,7 @@ class BatchDataset(Dataset[Batch]):
             links: For each pair the places of tokens that belong together, a source place and a
                 target place by turns; None for a corpus without.
         """
-        self._links = None if links is None else _stored(links)
+        self.links = None if links is None else _stored(links)
         self.source = _stored(source)
         self.target = _stored(target)
         if len(self.source) != len(self.target):
@@ -159,7 +159,7 @@ class BatchDataset(Dataset[Batch]):
             indices,
             [self.source[index] for index in indices],
             [self.target[index] for index in indices],
-            None if self._links is None else [self._links[index] for index in indices],
+            None if self.links is None else [self.links[index] for index in indices],
         )
 
     def collate(

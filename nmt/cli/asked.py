@@ -21,6 +21,7 @@ class Asked:
 
     model: list[Path]
     ensemble: Ensemble | None
+    to: str | None
     input_file: Path | None
     output_file: Path | None
     n_best: int | None
@@ -97,6 +98,7 @@ class Asked:
             decoding=self.decoding,
             request=self._request(),
             wishes=wishes,
+            target_lang=self.to,
         )
 
     def _request(self) -> "Request":

@@ -15,6 +15,7 @@ from nmt.cli.options import (
     LengthPenalty,
     Model,
     Threads,
+    To,
 )
 from nmt.errors import DataError, NMTError, RecipeError
 
@@ -56,6 +57,7 @@ def evaluate_command(
     reference: _Reference = None,
     report: _Report = None,
     fit_confidence: _FitConfidence = False,
+    to: To = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
@@ -77,10 +79,11 @@ def evaluate_command(
         folder.report if source is None else folder.path / f"report-{source.name}"
     )
     # What can go wrong goes wrong before the translating.
-    pairs, test_set = _load_test_set(folder, source, reference)
+    pairs, test_set = _load_test_set(folder, source, reference, to)
+    target_lang = to or recipe.data.direction[1]
     check_metrics(
         recipe.evaluation.metrics,
-        target_lang=recipe.data.direction[1],
+        target_lang=target_lang,
         bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
     )
     if threads is not None:
@@ -93,12 +96,14 @@ def evaluate_command(
         beam_size=beam_size,
         length_penalty=length_penalty,
         batch_size=batch_size,
+        target_lang=to,
     )
     make_report_folder(report_folder)
 
     translations = _translate(translator, [pair.source for pair in pairs])
     hypotheses = [translation.text for translation in translations]
-    evaluation = evaluate(hypotheses, pairs, recipe, model=str(model), test_set=test_set)
+    names = {"model": str(model), "test_set": test_set, "target_lang": target_lang}
+    evaluation = evaluate(hypotheses, pairs, recipe, **names)
     write_report(report_folder, evaluation)
     for score in evaluation.scores:
         print(score)
@@ -155,7 +160,7 @@ def _report_calibration(
 
 
 def _load_test_set(
-    folder: "RunFolder", source: Path | None, reference: Path | None
+    folder: "RunFolder", source: Path | None, reference: Path | None, to: str | None
 ) -> tuple[list["SentencePair"], str]:
     """Return the pairs of the files given, or else of the recipe's test set, and the set's name."""
     from nmt.corpus import describe_set, load_pairs
@@ -167,6 +172,8 @@ def _load_test_set(
     if source is not None or reference is not None:
         alone = "--reference" if source is None else "--source"
         raise NMTError(f"--source and --reference must be given together, got {alone} alone")
+    if to is not None:
+        raise NMTError("--to needs --source and --reference: the recipe's test set has a language")
     data = folder.recipe.data
     if data.test is None:
         raise RecipeError(f"{folder.recipe_file} has no data.test; give --source and --reference")

@@ -59,6 +59,13 @@ EnsembleOption = Annotated[
     Ensemble | None,
     typer.Option(help="Average an ensemble's probabilities or log-probabilities. [linear]"),
 ]
+To = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANG",
+        help="The language to translate into, for a model that knows several. [the recipe's]",
+    ),
+]
 BeamSize = Annotated[
     int | None,
     typer.Option(

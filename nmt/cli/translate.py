@@ -19,6 +19,7 @@ from nmt.cli.options import (
     LengthPenalty,
     Models,
     Threads,
+    To,
 )
 from nmt.cli.streams import check_output, open_input, open_output, read_windows, write_lines
 from nmt.errors import DataError, NMTError
@@ -62,6 +63,7 @@ _Alignments = Annotated[
 def translate_command(
     model: Models,
     ensemble: EnsembleOption = None,
+    to: To = None,
     input_file: _Input = None,
     output_file: _Output = None,
     n_best: _NBest = None,

@@ -24,7 +24,7 @@ from nmt.errors import DataError
 _log = logging.getLogger(__name__)
 
 # Raised whenever what is written changes its form: folders of other versions are not looked at.
-_FORMAT = 1
+_FORMAT = 2
 _MARKER = "done.json"
 _UNFINISHED = ".part"
 # Nobody writes for so long to a folder that is still being built.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
@@ -71,8 +70,8 @@ class CleaningReport:
         first_lines = {reason: tuple(lines) for reason, lines in fields["first_lines"].items()}
         return cls(**{**fields, "first_lines": first_lines})
 
-    def to_json(self) -> str:
-        """Return all of it as a JSON object over several lines."""
+    def to_record(self) -> dict[str, Any]:
+        """Return all of it as what JSON can hold."""
         dropped = {
             reason: {
                 "count": getattr(self, reason),
@@ -80,13 +79,12 @@ class CleaningReport:
             }
             for reason in REASONS
         }
-        content = {
+        return {
             "num_pairs": self.num_pairs,
             "num_kept": self.num_kept,
             "median_length_ratio": self.median_length_ratio,
             "dropped": dropped,
         }
-        return json.dumps(content, indent=2) + "\n"
 
 
 def clean(
@@ -119,7 +117,9 @@ def clean(
     if line_numbers is None:
         line_numbers = range(1, len(pairs) + 1)
     kept = cleaner.clean(Block(pairs, line_numbers), find_repeated(hashes).tolist())
-    return kept, cleaner.report()
+    report = cleaner.report()
+    check_number(report, min_pairs=cleaning.min_pairs)
+    return kept, report
 
 
 class Cleaner:
@@ -163,12 +163,8 @@ class Cleaner:
         return kept
 
     def report(self) -> CleaningReport:
-        """Return what became of all pairs so far.
-
-        Raises:
-            DataError: Fewer pairs stay than `min_pairs`.
-        """
-        report = CleaningReport(
+        """Return what became of all pairs so far."""
+        return CleaningReport(
             num_pairs=self._num_pairs,
             num_kept=self._num_pairs - self._num_dropped.total(),
             **{reason: self._num_dropped[reason] for reason in REASONS},
@@ -177,8 +173,6 @@ class Cleaner:
                 reason: tuple(lines) for reason, lines in self._first_lines.items() if lines
             },
         )
-        _check_number(report, self._cleaning)
-        return report
 
 
 class LengthRatios:
@@ -259,13 +253,30 @@ def _listed_keys(report: CleaningReport) -> str:
     return " and ".join(named) if named else "the blank lines"
 
 
-def _check_number(report: CleaningReport, cleaning: CleaningRecipe) -> None:
-    if report.num_kept >= cleaning.min_pairs:
+def check_number(report: CleaningReport, *, min_pairs: int) -> None:
+    """See that enough pairs stay to train on.
+
+    Raises:
+        DataError: They do not.
+    """
+    if report.num_kept >= min_pairs:
         return
     advice = "add pairs, or lower data.cleaning.min_pairs"
     if report.first_lines:
         advice = f"{advice}, or see {_listed_keys(report)}"
     raise DataError(
-        f"training set must have at least {cleaning.min_pairs} sentence pairs left, {report}; "
-        f"{advice}"
+        f"training set must have at least {min_pairs} sentence pairs left, {report}; {advice}"
     )
+
+
+def check_any(report: CleaningReport, *, name: str) -> None:
+    """See that a corpus of several is not empty.
+
+    Raises:
+        DataError: It is.
+    """
+    if not report.num_kept:
+        raise DataError(
+            f"{name}: must have sentence pairs left, {report}; see {_listed_keys(report)}, or take "
+            "it out of the list"
+        )

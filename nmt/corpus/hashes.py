@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,27 +19,6 @@ from nmt.corpus.pairs import SentencePair
 _HASH_SIZE = 8
 # Hashes that are sorted at a time, about.
 _SORTED_SIZE = 1 << 19
-
-
-class NumberFile:
-    """Numbers that go to a file as they come, and are read as a map of it."""
-
-    def __init__(self, path: Path, dtype: str) -> None:
-        """Name the file, and NumPy's name of the numbers' type."""
-        self._path = path
-        self._dtype = np.dtype(dtype)
-        path.write_bytes(b"")
-
-    def append(self, numbers: Sequence[int]) -> None:
-        """Add numbers at the end."""
-        with self._path.open("ab") as file:
-            file.write(np.array(numbers, dtype=self._dtype).tobytes())
-
-    def map(self) -> NDArray[Any]:
-        """Return all of them, (N,)."""
-        if not self._path.stat().st_size:
-            return np.empty(0, self._dtype)
-        return np.memmap(self._path, dtype=self._dtype, mode="r")
 
 
 def hash_pairs(pairs: Sequence[SentencePair]) -> list[int]:

@@ -17,7 +17,7 @@ from nmt.corpus.pairs import BLOCK_SIZE, Block, Entry, Links, SentencePair
 from nmt.corpus.records import read_jsonl
 from nmt.corpus.tables import read_csv, read_tsv
 from nmt.errors import DataError
-from nmt.recipe import BuiltinSet, CorpusSet, CsvSet, FileSet, HubSet, JsonlSet, TsvSet
+from nmt.recipe import BuiltinSet, CorpusSet, CorpusSets, CsvSet, FileSet, HubSet, JsonlSet, TsvSet
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ def stream_blocks(corpus_set: CorpusSet, *, reverse: bool = False) -> Iterator[B
         DataError: The set cannot be read, is not parallel or is empty.
     """
     name = describe_set(corpus_set)
+    # the grammar draws English with its German; a recipe may ask for it the other way round
+    reverse ^= isinstance(corpus_set, BuiltinSet) and corpus_set.source_lang == "de"
     num_broken = [0, 0]
     entries = _entries(corpus_set)
     is_empty = True
@@ -88,9 +90,11 @@ def stream_blocks(corpus_set: CorpusSet, *, reverse: bool = False) -> Iterator[B
             _log.info("%s: made a space of the line breaks inside %d %s", name, count, what)
 
 
-def describe_set(corpus_set: CorpusSet) -> str:
-    """Name a set in a few words, for messages and reports."""
+def describe_set(corpus_set: CorpusSets) -> str:
+    """Name a set in a few words, or the sets of a list, for messages and reports."""
     match corpus_set:
+        case tuple():
+            return "; ".join(map(describe_set, corpus_set))
         case FileSet():
             return f"{corpus_set.source} + {corpus_set.target}"
         case TsvSet():

@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.corpus.numbers import MappedNumbers, NumberFile
 from nmt.corpus.pairs import Links, SentencePair
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 Ids = NDArray[np.integer[Any]]
+
+# NumPy's name of the type that lengths are collected in.
+_LENGTH_TYPE = "uint32"
 
 
 class ArrowFile:
@@ -125,18 +129,16 @@ class MappedTokens:
         """Name a column, and the file with the length of each of its rows."""
         self._file = file
         self._column = column
-        self._lengths_file = lengths
+        self._lengths = MappedNumbers(lengths)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the names alone."""
-        names = ("_file", "_column", "_lengths_file")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("_file", "_column", "_lengths")}
 
-    @cached_property
+    @property
     def lengths(self) -> Ids:
         """The number of tokens of each row, (N,)."""
-        lengths: Ids = np.load(self._lengths_file, mmap_mode="r")
-        return lengths
+        return self._lengths.array
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -196,8 +198,9 @@ class TokenWriter:
         self._stack = ExitStack()
         sink = tokens_file(folder)
         self._writer = self._stack.enter_context(pa.ipc.new_stream(str(sink), self._schema))
-        self._lengths: dict[str, list[Ids]] = {name: [] for name in columns}
-        self._longest = 0
+        self._row_lengths = {
+            name: NumberFile(folder / f"{name}.raw", _LENGTH_TYPE) for name in columns
+        }
 
     def __enter__(self) -> Self:
         """Return the writer itself."""
@@ -209,12 +212,11 @@ class TokenWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the file, and write the lengths where nothing went wrong."""
+        """Close the file, and put the numbers beside it where nothing went wrong."""
         self._stack.close()
         if kind is None:
-            for name, blocks in self._lengths.items():
-                narrow = np.concatenate([*blocks, np.empty(0, np.uint16)])
-                np.save(lengths_file(self._folder, name), narrow)
+            for name, numbers in self._row_lengths.items():
+                numbers.save(lengths_file(self._folder, name))
 
     def write(self, block: Sequence[tuple[Ids, Ids]]) -> None:
         """Add rows: for each column their lengths, and their ids one behind the other."""
@@ -226,8 +228,7 @@ class TokenWriter:
             kind = self._schema.field(name).type
             values = pa.array(ids, kind.value_type)
             arrays.append(pa.LargeListArray.from_arrays(pa.array(offsets), values))
-            # the narrower type for as long as it holds them: joined, the widest wins
-            self._lengths[name].append(lengths.astype(np.min_scalar_type(lengths.max(initial=256))))
+            self._row_lengths[name].append(lengths)
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
 

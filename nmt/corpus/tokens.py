@@ -43,7 +43,13 @@ Block = list[tuple[Ids, Ids]]
 
 @dataclass(frozen=True, slots=True)
 class TokenIds:
-    """A corpus as token ids, without BOS and EOS; see `nmt.batching.BatchDataset`."""
+    """A corpus as token ids, without BOS and EOS; see `nmt.batching.BatchDataset`.
+
+    Attributes:
+        source: Source tokens.
+        target: Target tokens.
+        links: Which of them belong together, where the pairs say so.
+    """
 
     source: MappedTokens
     target: MappedTokens
@@ -58,11 +64,13 @@ class Encoder:
         pairs: The corpus.
         tokenizers: Those of source and target.
         max_length: Pairs with a longer side, in tokens, are left out, and those with an empty one.
+        tag_ids: What stands before every source.
     """
 
     pairs: MappedPairs
     tokenizers: Tokenizers
     max_length: int
+    tag_ids: tuple[int, ...] = ()
 
     @property
     def id_type(self) -> str:
@@ -82,19 +90,42 @@ class Encoder:
             tokenizer.encode_batch([getattr(pair, side) for pair in pairs], num_threads=1)
             for tokenizer, side in zip(self.tokenizers, ("source", "target"), strict=True)
         )
+        longest = self.max_length - len(self.tag_ids)
         kept = [
-            entry
-            for entry in zip(pairs, sources, targets, strict=True)
-            if entry[1] and entry[2] and max(map(len, entry[1:])) <= self.max_length
+            place
+            for place, (source, target) in enumerate(zip(sources, targets, strict=True))
+            if 0 < len(source) <= longest and 0 < len(target) <= self.max_length
         ]
-        columns = [[source for _, source, _ in kept], [target for _, _, target in kept]]
+        columns = [
+            [[*self.tag_ids, *sources[place]] for place in kept]
+            if self.tag_ids
+            else [sources[place] for place in kept],
+            [targets[place] for place in kept],
+        ]
         if self.pairs.has_links:
-            columns.append([link_pieces(*entry, self.tokenizers) for entry in kept])
+            columns.append(
+                [
+                    link_pieces(
+                        pairs[place],
+                        sources[place],
+                        targets[place],
+                        self.tokenizers,
+                        num_tags=len(self.tag_ids),
+                    )
+                    for place in kept
+                ]
+            )
         return [_joined(column, self.id_type) for column in columns]
 
 
 def prepare_tokens(
-    cache: Cache, pairs: MappedPairs, tokenizers: Tokenizers, *, fingerprint: str, max_length: int
+    cache: Cache,
+    pairs: MappedPairs,
+    tokenizers: Tokenizers,
+    *,
+    fingerprint: str,
+    max_length: int,
+    tag_ids: tuple[int, ...] = (),
 ) -> TokenIds:
     """Return a corpus as token ids, made anew where that has not been done before.
 
@@ -104,17 +135,22 @@ def prepare_tokens(
         tokenizers: Those of source and target.
         fingerprint: A hash of the pairs.
         max_length: Pairs with a longer side, in tokens, are left out, and those with an empty one.
+        tag_ids: What stands before every source.
 
     Raises:
         DataError: The cache cannot be written, or a process was stopped by the system.
     """
-    encoder = Encoder(pairs, tokenizers, max_length)
+    encoder = Encoder(pairs, tokenizers, max_length, tag_ids)
     models = [blake2b(tokenizer.model).hexdigest() for tokenizer in tokenizers]
-    key = {"pairs": fingerprint, "models": models, "max_length": max_length}
+    key = {"pairs": fingerprint, "models": models, "max_length": max_length, "tags": tag_ids}
     folder, _ = cache.obtain("tokens", key, lambda part: _write(encoder, part))
     file = ArrowFile(tokens_file(folder))
     stores = [MappedTokens(file, name, lengths_file(folder, name)) for name in encoder.columns]
-    return TokenIds(stores[0], stores[1], stores[2] if pairs.has_links else None)
+    return TokenIds(
+        source=stores[0],
+        target=stores[1],
+        links=stores[2] if pairs.has_links else None,
+    )
 
 
 def _write(encoder: Encoder, folder: Path) -> Facts:
@@ -143,7 +179,7 @@ def _encode_all(encoder: Encoder) -> Iterator[Block]:
         # a forked child of a process with threads may hang; spawn works everywhere
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
-        initargs=(encoder.pairs, models, encoder.max_length),
+        initargs=(encoder.pairs, models, encoder.max_length, encoder.tag_ids),
     ) as pool:
         try:
             yield from pool.map(_encode_part, parts)
@@ -159,10 +195,12 @@ def _encode_all(encoder: Encoder) -> Iterator[Block]:
 _encoder_of_worker: list[Encoder] = []
 
 
-def _start_worker(pairs: MappedPairs, models: Sequence[bytes], max_length: int) -> None:
+def _start_worker(
+    pairs: MappedPairs, models: Sequence[bytes], max_length: int, tag_ids: tuple[int, ...]
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it tells it when to stop
     source, target = (Tokenizer(model) for model in models)
-    _encoder_of_worker.append(Encoder(pairs, (source, target), max_length))
+    _encoder_of_worker.append(Encoder(pairs, (source, target), max_length, tag_ids))
 
 
 def _encode_part(part: int) -> Block:
@@ -187,8 +225,17 @@ def link_pieces(
     source_ids: Sequence[int],
     target_ids: Sequence[int],
     tokenizers: Tokenizers,
+    *,
+    num_tags: int = 0,
 ) -> list[int]:
     """Link every piece of a word with every piece of the words that it belongs to.
+
+    Args:
+        pair: Says which words belong together.
+        source_ids: The pieces of its source.
+        target_ids: The pieces of its target.
+        tokenizers: Those of source and target.
+        num_tags: How many pieces will stand before the source.
 
     Returns:
         A source place and a target place by turns. None at all where SentencePiece sees other words
@@ -204,7 +251,7 @@ def link_pieces(
     for source_word, target_word in pair.links or ():
         for source_place in _places(source_words, source_word):
             for target_place in _places(target_words, target_word):
-                places += [source_place, target_place]
+                places += [source_place + num_tags, target_place]
     return places
 
 

@@ -1,4 +1,4 @@
-"""The training set of a recipe: read, checked and cleaned once, then a map of the disk.
+"""The training sets of a recipe: read, checked and cleaned once, then maps of the disk.
 
 What was made is found again by what went into it: the content of the files, the pairs held out, and
 what the recipe says of cleaning. What looked wrong is remembered with it, to be said every time.
@@ -7,7 +7,7 @@ what the recipe says of cleaning. What looked wrong is remembered with it, to be
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import assert_never
@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from nmt import __version__
 from nmt.corpus.bar import counting
 from nmt.corpus.cache import Cache, Facts
-from nmt.corpus.check import count_seen, find_swapped
-from nmt.corpus.clean import Cleaner, CleaningReport, LengthRatios
-from nmt.corpus.hashes import NumberFile, find_repeated, hash_pairs
+from nmt.corpus.check import SeenPairs, find_swapped
+from nmt.corpus.clean import Cleaner, CleaningReport, LengthRatios, check_any, check_number
+from nmt.corpus.hashes import find_repeated, hash_pairs
 from nmt.corpus.hub import fingerprint_hub
-from nmt.corpus.load import stream_blocks
+from nmt.corpus.load import describe_set, stream_blocks
 from nmt.corpus.mapped import MappedPairs, write_pairs
+from nmt.corpus.numbers import NumberFile
 from nmt.corpus.pairs import Block, SentencePair
+from nmt.errors import DataError
 from nmt.recipe import (
     BuiltinSet,
     CorpusSet,
@@ -50,51 +52,105 @@ class TrainingSet:
         cleaning: What became of the others.
         fingerprint: A hash of the text of the pairs.
         warnings: What looks wrong, a line each.
+        name: Where in the recipe's `data` it stands.
+        weight: How often each pair comes in an epoch.
+        tag: The piece that stands before every source; None for none.
     """
 
     pairs: MappedPairs
     cleaning: CleaningReport
     fingerprint: str
     warnings: tuple[str, ...] = ()
+    name: str = "train"
+    weight: float = 1.0
+    tag: str | None = None
 
 
-def prepare_training_set(
+def prepare_training_sets(
     cache: Cache,
     data: DataRecipe,
     *,
     validation: Sequence[SentencePair],
     test: Sequence[SentencePair],
-) -> TrainingSet:
-    """Return the training set of a recipe, made anew where that has not been done before.
+) -> list[TrainingSet]:
+    """Return the training sets of a recipe, made anew where that has not been done before.
 
     Args:
-        cache: Where it is kept.
-        data: Where it comes from, and what is left out.
+        cache: Where they are kept.
+        data: Where they come from, and what is left out.
         validation: The validation set.
         test: The test set; empty for none.
 
     Raises:
-        DataError: It cannot be read, is not parallel or is empty, too little is left of it, or the
-            cache cannot be written.
+        DataError: One cannot be read, is not parallel or is empty, too little is left, or the cache
+            cannot be written.
     """
+    prepared = [
+        _prepare(cache, _Origin(name, one, data, validation, test))
+        for name, one in data.named_train_sets()
+    ]
+    num_kept = sum(len(one.pairs) for one in prepared)
+    if num_kept < data.cleaning.min_pairs:
+        raise DataError(
+            f"training sets must have at least {data.cleaning.min_pairs} sentence pairs left "
+            f"together, got {num_kept}; add pairs, or lower data.cleaning.min_pairs"
+        )
+    return prepared
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """A training set as a recipe has it, and what it must not have in common with others."""
+
+    name: str
+    corpus_set: CorpusSet
+    data: DataRecipe
+    validation: Sequence[SentencePair]
+    test: Sequence[SentencePair]
+
+    @property
+    def held_out(self) -> list[SentencePair]:
+        """The pairs that must not be trained on, in the direction of the set."""
+        return [*self.in_its_direction("validation"), *self.in_its_direction("test")]
+
+    def in_its_direction(self, name: str) -> Sequence[SentencePair]:
+        """Return the validation or the test set, turned where the set to train on is."""
+        pairs: Sequence[SentencePair] = getattr(self, name)
+        if self._direction == self.data.direction[::-1]:
+            return [SentencePair(pair.target, pair.source) for pair in pairs]
+        return pairs
+
+    @property
+    def can_be_compared(self) -> bool:
+        """Whether the validation set shows what either side should look like."""
+        return self._direction in (self.data.direction, self.data.direction[::-1])
+
+    @property
+    def _direction(self) -> tuple[str, str]:
+        return self.data.direction_of(self.corpus_set)
+
+
+def _prepare(cache: Cache, origin: _Origin) -> TrainingSet:
+    data, corpus_set = origin.data, origin.corpus_set
     key = {
-        "set": data.train.model_dump(mode="json"),
-        "content": _content_of(data.train, cache),
+        "set": corpus_set.model_dump(mode="json", exclude={"weight"}),
+        "content": _content_of(corpus_set, cache),
         "reverse": data.reverse,
         "cleaning": data.cleaning.model_dump(mode="json"),
-        "validation": fingerprint(validation),
-        "test": fingerprint(test),
+        "is_listed": isinstance(data.train, tuple),
+        "can_be_compared": origin.can_be_compared,
+        "validation": fingerprint(origin.in_its_direction("validation")),
+        "test": fingerprint(origin.in_its_direction("test")),
     }
-
-    def build(folder: Path) -> Facts:
-        return _write(folder, data, validation, test)
-
-    folder, facts = cache.obtain("pairs", key, build)
+    folder, facts = cache.obtain("pairs", key, lambda part: _write(part, origin))
     return TrainingSet(
         pairs=MappedPairs(folder / _PAIRS_FILE),
         cleaning=CleaningReport.from_dict(facts["cleaning"]),
         fingerprint=facts["fingerprint"],
         warnings=tuple(facts["warnings"]),
+        name=origin.name,
+        weight=corpus_set.weight,
+        tag=data.tag_of(data.direction_of(corpus_set)[1]),
     )
 
 
@@ -146,29 +202,22 @@ def _content_of(corpus_set: CorpusSet, cache: Cache) -> list[str]:
             assert_never(corpus_set)
 
 
-def _write(
-    folder: Path,
-    data: DataRecipe,
-    validation: Sequence[SentencePair],
-    test: Sequence[SentencePair],
-) -> Facts:
+def _write(folder: Path, origin: _Origin) -> Facts:
     """Read, check, clean and write the pairs; return what is to be known of them."""
-    raw = _read(folder, data)
-    warnings = [
-        *_warnings_of_swapped(raw.pairs, raw.line_numbers, validation),
-        *_warnings_of_seen("validation", validation, raw.pairs, is_dropped=data.cleaning.held_out),
-        *_warnings_of_seen("test", test, raw.pairs, is_dropped=data.cleaning.held_out),
-    ]
-    cleaner = Cleaner(data.cleaning, [*validation, *test], raw.ratio)
+    data = origin.data
+    raw = _read(folder, origin)
+    cleaner = Cleaner(data.cleaning, origin.held_out, raw.ratio)
     digest = Fingerprint()
     write_pairs(folder / _PAIRS_FILE, map(digest.add, _cleaned(raw, cleaner)))
+    report = cleaner.report()
+    if isinstance(data.train, tuple):
+        check_any(report, name=f"data.{origin.name} ({describe_set(origin.corpus_set)})")
+    else:
+        check_number(report, min_pairs=data.cleaning.min_pairs)
+    warnings = list(_warnings(raw, origin))
     for file in folder.glob(f"{_RAW}*"):
         file.unlink()
-    return {
-        "cleaning": asdict(cleaner.report()),
-        "fingerprint": digest.text(),
-        "warnings": warnings,
-    }
+    return {"cleaning": asdict(report), "fingerprint": digest.text(), "warnings": warnings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,27 +228,32 @@ class _Raw:
     line_numbers: NDArray[np.int64]
     repeated: NDArray[np.bool_]
     ratio: float | None
+    seen: Mapping[str, SeenPairs]
 
 
-def _read(folder: Path, data: DataRecipe) -> _Raw:
+def _read(folder: Path, origin: _Origin) -> _Raw:
     """Read a corpus once; what is to be read again is read from the disk."""
     line_numbers = NumberFile(folder / f"{_RAW}.lines", "int64")
     hashes = NumberFile(folder / f"{_RAW}.hashes", "uint64")
     ratios = LengthRatios()
+    names = ("validation", "test")
+    seen = {name: SeenPairs(origin.in_its_direction(name)) for name in names}
 
     def pass_on() -> Iterator[Sequence[SentencePair]]:
         with counting("reading", None) as advance:
-            for block in stream_blocks(data.train, reverse=data.reverse):
+            for block in stream_blocks(origin.corpus_set, reverse=origin.data.reverse):
                 line_numbers.append(block.line_numbers)
                 hashes.append(hash_pairs(block.pairs))
                 ratios.add(block.pairs)
+                for pairs in seen.values():
+                    pairs.look_at(block.pairs)
                 advance(len(block.pairs))
                 yield block.pairs
 
     path = folder / f"{_RAW}.arrow"
     write_pairs(path, pass_on())
     repeated = find_repeated(hashes.map())
-    return _Raw(MappedPairs(path), line_numbers.map(), repeated, ratios.median())
+    return _Raw(MappedPairs(path), line_numbers.map(), repeated, ratios.median(), seen)
 
 
 def _cleaned(raw: _Raw, cleaner: Cleaner) -> Iterator[list[SentencePair]]:
@@ -215,36 +269,30 @@ def _cleaned(raw: _Raw, cleaner: Cleaner) -> Iterator[list[SentencePair]]:
             advance(len(pairs))
 
 
-def _warnings_of_swapped(
-    train: Sequence[SentencePair],
-    line_numbers: NDArray[np.int64],
-    validation: Sequence[SentencePair],
-) -> Iterator[str]:
-    swapped = find_swapped(train, validation)
+def _warnings(raw: _Raw, origin: _Origin) -> Iterator[str]:
+    """Yield what looks wrong with the pairs as they were read."""
+    if origin.can_be_compared:
+        yield from _warnings_of_swapped(raw, origin.in_its_direction("validation"))
+    is_dropped = origin.data.cleaning.held_out
+    outcome = (
+        "these are left out of training"
+        if is_dropped
+        else "they are trained on, since data.cleaning.held_out is false, and scores on them "
+        "say little of other text"
+    )
+    for name, seen in raw.seen.items():
+        if seen.count:
+            yield (
+                f"warning: {seen.count} of the {seen.num_pairs} {name} pairs also stand in the "
+                f"training set; {outcome}"
+            )
+
+
+def _warnings_of_swapped(raw: _Raw, validation: Sequence[SentencePair]) -> Iterator[str]:
+    swapped = find_swapped(raw.pairs, validation)
     if swapped is not None:
         yield (
-            f"warning: {swapped.num_swapped} of {len(train)} training pairs, from line "
-            f"{line_numbers[swapped.first]} on, look as if source and target were swapped, "
+            f"warning: {swapped.num_swapped} of {len(raw.pairs)} training pairs, from line "
+            f"{raw.line_numbers[swapped.first]} on, look as if source and target were swapped, "
             "compared with the validation set; see that each side is of one language"
-        )
-
-
-def _warnings_of_seen(
-    name: str,
-    held_out: Sequence[SentencePair],
-    train: Sequence[SentencePair],
-    *,
-    is_dropped: bool,
-) -> Iterator[str]:
-    num_seen = count_seen(held_out, train)
-    if num_seen:
-        outcome = (
-            "these are left out of training"
-            if is_dropped
-            else "they are trained on, since data.cleaning.held_out is false, and scores on them "
-            "say little of other text"
-        )
-        yield (
-            f"warning: {num_seen} of the {len(held_out)} {name} pairs also stand in the training "
-            f"set; {outcome}"
         )

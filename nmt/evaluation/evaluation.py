@@ -36,6 +36,7 @@ def evaluate(
     *,
     model: str,
     test_set: str,
+    target_lang: str | None = None,
 ) -> Evaluation:
     """Score translations of a test set by the metrics that a recipe asks for.
 
@@ -45,6 +46,7 @@ def evaluate(
         recipe: Says the metrics and the target language.
         model: Name of the model as the reader knows it.
         test_set: Name of the test set.
+        target_lang: The language of the references; None is the recipe's.
 
     Raises:
         DataError: The numbers of hypotheses and pairs differ, or are zero.
@@ -55,7 +57,7 @@ def evaluate(
         hypotheses,
         references,
         metrics=recipe.evaluation.metrics,
-        target_lang=recipe.data.direction[1],
+        target_lang=target_lang or recipe.data.direction[1],
         bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
     )
     sources = [pair.source for pair in pairs]
