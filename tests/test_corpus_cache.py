@@ -2,12 +2,19 @@
 
 import os
 import re
+import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from nmt.corpus.cache import Cache, Facts
+from nmt.corpus.mapped import TokenWriter, write_pairs
+from nmt.corpus.numbers import NumberFile
+from nmt.corpus.pairs import SentencePair
 from nmt.errors import DataError
 
 
@@ -129,6 +136,62 @@ def test_a_cache_that_cannot_be_written_is_an_error_in_one_line(tmp_path: Path) 
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         Cache(path).obtain("kind", {}, Builder())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_a_cache_that_is_read_only_is_an_error_unless_all_is_there(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    folder, _ = cache.obtain("kind", {}, Builder())
+    tmp_path.chmod(0o500)
+    try:
+        assert cache.obtain("kind", {}, Builder())[0] == folder
+        with pytest.raises(DataError, match=r"cannot write .* \(permission denied\); make"):
+            cache.obtain("other", {}, Builder())
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def write_text(folder: Path) -> None:
+    """As much as a training set that is read: pairs and numbers, to their last form."""
+    write_pairs(folder / "pairs.arrow", [[SentencePair("a" * 100, "b" * 100)] * 40])
+
+
+def write_numbers(folder: Path) -> None:
+    numbers = NumberFile(folder / "raw", "uint8")
+    numbers.append(range(200))
+    numbers.append(range(200))
+    numbers.save(folder / "numbers.npy")
+
+
+def write_tokens(folder: Path) -> None:
+    with TokenWriter(folder, ["ids"], "uint16") as writer:
+        for _ in range(10):
+            writer.write([(np.array([100]), np.arange(100, dtype=np.uint16))])
+
+
+@pytest.mark.parametrize("write", [write_text, write_numbers, write_tokens])
+def test_a_disk_that_fills_up_is_an_error_and_leaves_nothing(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """A file may not grow beyond some bytes here, which is refused as a full disk refuses it."""
+
+    def build(folder: Path) -> dict[str, Any]:
+        write(folder)
+        return {}
+
+    Cache(tmp_path).obtain("room", {}, build)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        with pytest.raises(DataError) as found:
+            Cache(tmp_path).obtain("none", {}, build)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = str(found.value)
+    assert message.startswith(f"{tmp_path}: cannot write the cache of prepared corpora (")
+    assert "file too large" in message.lower()
+    assert "\n" not in message
+    assert [path.name.split("-")[0] for path in tmp_path.iterdir()] == ["room"]
 
 
 def test_the_cache_is_where_users_keep_theirs(monkeypatch: pytest.MonkeyPatch) -> None:

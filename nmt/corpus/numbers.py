@@ -40,13 +40,12 @@ class NumberFile:
         """Move all of them to a file of NumPy's own form, in the narrowest type that holds them."""
         numbers = self.map()
         dtype = np.min_scalar_type(max(numbers.max(initial=0), _LEAST))
-        if len(numbers):
-            file = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=numbers.shape)
+        # written, and not mapped: where the disk is full a map ends the process without a word
+        with path.open("wb") as file:
+            header = {"descr": dtype.str, "fortran_order": False, "shape": numbers.shape}
+            np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(numbers), _COPIED_SIZE):
-                file[start : start + _COPIED_SIZE] = numbers[start : start + _COPIED_SIZE]
-            file.flush()
-        else:  # nothing cannot be mapped
-            np.save(path, numbers)
+                file.write(numbers[start : start + _COPIED_SIZE].astype(dtype).tobytes())
         self._path.unlink()
 
 
