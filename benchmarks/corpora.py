@@ -38,7 +38,7 @@ data:
   train: {{source: {folder}/train-{size}.en, target: {folder}/train-{size}.de}}
   validation: {{builtin: grammar, split: validation, sentences: 500}}
   cache_dir: {folder}/cache-{size}
-tokenizer: {{vocab_size: 8000, sampling_alpha: {alpha}, model_type: {model_type}}}
+tokenizer: {{vocab_size: 1500, sampling_alpha: {alpha}, model_type: {model_type}}}
 model:
   embedding_size: 64
   encoder: {{num_layers: 1, hidden_size: 32}}

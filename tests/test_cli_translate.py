@@ -165,6 +165,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
         ),
         "request": Request(num_hypotheses=3, num_groups=2, diversity_penalty=0.125, utility="BLEU"),
         "wishes": Wishes(),
+        "target_lang": None,
         "device": "cpu",
         "threads": 2,
     }

@@ -8,8 +8,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -35,6 +36,9 @@ from nmt.tokenizer import Tokenizer
 
 # Parts of a corpus from which on the work of several processes is worth their start.
 _MIN_PARTS = 10
+
+# Parts for each process that wait for their turn to be written.
+_PARTS_AHEAD = 4
 
 Tokenizers = tuple[Tokenizer, Tokenizer]
 # For each column the lengths of its rows, and their ids one behind the other.
@@ -182,14 +186,26 @@ def _encode_all(encoder: Encoder) -> Iterator[Block]:
         initargs=(encoder.pairs, models, encoder.max_length, encoder.tag_ids),
     ) as pool:
         try:
-            yield from pool.map(_encode_part, parts)
+            yield from _in_order(pool, parts, ahead=_PARTS_AHEAD * num_processes)
         except BrokenProcessPool as error:
             raise DataError(
                 "preparing the corpus: a process was stopped from outside, perhaps for want of "
                 "memory; make room and try again"
             ) from error
-        finally:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _in_order(pool: Executor, parts: Sequence[int], *, ahead: int) -> Iterator[Block]:
+    """Yield parts as token ids; so many are made before they are asked for, and no more."""
+    made: deque[Future[Block]] = deque()
+    for part in parts:
+        made.append(pool.submit(_encode_part, part))
+        if len(made) > ahead:
+            yield made.popleft().result()
+    while made:
+        yield made.popleft().result()
 
 
 _encoder_of_worker: list[Encoder] = []
