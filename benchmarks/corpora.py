@@ -118,6 +118,8 @@ def measure_training(recipe: Recipe, run_dir: Path, *, seconds: float) -> dict[s
     steps.watch(tokenizers, "train_tokenizers", "tokenizer")
     steps.watch(data, "prepare_tokens", "token ids")
     steps.watch(run, "_prepare", "all but reading and cleaning")
+    # a shell lets its background jobs ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     true_fit = training.fit.fit
 
     def fit(*args: Any, **options: Any) -> None:
