@@ -26,5 +26,5 @@ format: ## format the code and sort its imports
 	$(PYTHON) -m ruff check --select I --fix .
 	$(PYTHON) -m ruff format .
 
-bench: ## run the benchmarks that need no data (for papers.py and training.py see their --help)
+bench: ## run the benchmarks that need no data (for decoding.py, papers.py, search.py and training.py see --help)
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(PYTHON) benchmarks/$$name.py || exit 1; done

@@ -19,3 +19,7 @@ class TokenizerError(NMTError, ValueError):
 
 class CheckpointError(NMTError):
     """A run folder or a checkpoint is incomplete, damaged or of another version."""
+
+
+class SavedAndStoppedError(NMTError):
+    """A signal has stopped a run, which goes on when it is started again."""

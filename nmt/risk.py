@@ -1,8 +1,9 @@
 """Minimum Bayes risk: of several translations of a sentence, the one most like all the others.
 
-Kumar & Byrne (2004) choose the translation of least expected loss; Eikema & Aziz (2020) estimate
-what is to be expected from samples of a neural model. Here, turned round, the expected utility is
-to be greatest, utility being the chrF2 or the BLEU of one sentence.
+Kumar & Byrne (2004) choose the translation of least expected loss; Eikema & Aziz (2020, 2022)
+estimate what is to be expected from samples of a neural model, the same samples being candidates
+and references. Here, turned round, the expected utility is to be greatest, utility being the chrF2
+or the BLEU of one sentence.
 
 Knows lines of text and how likely each is; which search found them is no matter here.
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nmt.errors import RecipeError
+from nmt.bleu import build_bleu
 
 # NumPy and sacreBLEU are imported where they are used: `--help` needs neither.
 if TYPE_CHECKING:
@@ -191,16 +192,7 @@ def _rank(texts: Sequence[str], weights: Sequence[float], table: "NDArray[np.flo
 @functools.cache
 def _load_tokenizer(name: str) -> Callable[[str], str]:
     """Return sacreBLEU's tokenizer of this name: from a line to words with blanks between them."""
-    from sacrebleu.metrics.bleu import BLEU
-
-    if name not in BLEU.TOKENIZERS:
-        known = ", ".join(repr(tokenizer) for tokenizer in BLEU.TOKENIZERS)
-        raise RecipeError(f"bleu_tokenizer must be one of {known}, got {name!r}")
-    try:
-        tokenizer: Callable[[str], str] = BLEU(tokenize=name).tokenizer
-    except (RuntimeError, OSError) as error:  # its package is missing; its file cannot be fetched
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"bleu_tokenizer {name!r} cannot be used here: {reason}") from error
+    tokenizer: Callable[[str], str] = build_bleu(name).tokenizer
     return tokenizer
 
 

@@ -27,6 +27,7 @@ ROOMS = (
     "engine",
     "search",
     "alignment",
+    "bleu",
     "confidence",
     "risk",
     "run_folder",

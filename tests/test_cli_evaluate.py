@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,12 @@ import torch
 from tiny_run import SOURCES, TARGETS, write_run
 
 from nmt.cli.main import main
-from nmt.confidence import dump_confidence, expected_calibration_error, reliability_plot
+from nmt.confidence import (
+    calibration_bins,
+    dump_confidence,
+    expected_calibration_error,
+    reliability_plot,
+)
 from nmt.corpus import load_pairs
 from nmt.evaluation import compute_scores
 from nmt.run_folder import RunFolder
@@ -169,6 +175,10 @@ def test_a_confidence_can_be_learned_for_a_run_without(
     )
     picture = (run.report / "calibration.png").read_bytes()
     assert picture == reliability_plot(confidences, qualities)
+    numbers = json.loads((run.report / "calibration.json").read_text(encoding="utf-8"))
+    assert numbers["expected_calibration_error"] == error
+    assert numbers["bins"] == [asdict(one) for one in calibration_bins(confidences, qualities)]
+    assert sum(one["count"] for one in numbers["bins"]) == len(found)
 
 
 def test_too_few_pairs_teach_no_confidence(
@@ -228,6 +238,20 @@ def test_what_can_go_wrong_goes_wrong_before_translating(
     if fault == "report":
         run.report.write_bytes(b"in the way")
     assert main(["evaluate", "--model", str(run.path)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "complaint"),
+    [
+        ("0", "--beam-size must be a whole number >= 1, got '0'"),
+        ("35", "beam_size must be <= 34, the pieces of the target tokenizer, got 35"),
+    ],
+)
+def test_a_beam_that_cannot_be_is_refused(
+    run: RunFolder, size: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--model", str(run.path), "--beam-size", size]) == 2
+    assert capsys.readouterr() == ("", f"nmt: {complaint}\n")
 
 
 def test_a_device_that_is_not_here_is_refused(

@@ -60,7 +60,8 @@ def test_every_command_has_a_help_of_its_own(
 
 def test_brackets_in_a_help_are_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--help"]) == 0
-    assert "[as in the recipe]" in capsys.readouterr().out
+    words = capsys.readouterr().out.replace("│", " ").split()
+    assert "[as in the recipe]" in " ".join(words)
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,8 +91,7 @@ def test_arguments_are_those_of_the_process_by_default(
         ),
         (
             ["evaluate", "--model", "runs/a", "--beam-size", "three"],
-            "invalid value for '--beam-size': Input should be a valid integer, "
-            "unable to parse string as an integer",
+            "--beam-size must be a whole number >= 1, got 'three'",
         ),
     ],
 )

@@ -124,11 +124,11 @@ def test_of_equals_the_earlier_stays_first(
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("a cat", "must be INDEX ||| TRANSLATION ||| SCORE, got 'a cat'"),
-        ("0 ||| a cat", "must be INDEX ||| TRANSLATION ||| SCORE, got '0 ||| a cat'"),
-        ("x ||| a ||| 1", "must be INDEX ||| TRANSLATION ||| SCORE, got 'x ||| a ||| 1'"),
-        ("-1 ||| a ||| 1", "must be INDEX ||| TRANSLATION ||| SCORE, got '-1 ||| a ||| 1'"),
-        ("5 ||| a ||| 1", "INDEX must be below 5, the lines of the source, got 5"),
+        ("a cat", " must be INDEX ||| TRANSLATION ||| SCORE, got 'a cat'"),
+        ("0 ||| a cat", " must be INDEX ||| TRANSLATION ||| SCORE, got '0 ||| a cat'"),
+        ("x ||| a ||| 1", " must be INDEX ||| TRANSLATION ||| SCORE, got 'x ||| a ||| 1'"),
+        ("-1 ||| a ||| 1", " must be INDEX ||| TRANSLATION ||| SCORE, got '-1 ||| a ||| 1'"),
+        ("5 ||| a ||| 1", ": INDEX must be below 5, the lines of the source, got 5"),
     ],
 )
 def test_a_line_of_another_form_is_refused(
@@ -141,7 +141,7 @@ def test_a_line_of_another_form_is_refused(
 ) -> None:
     path = write(tmp_path / "n-best", ["0 ||| a ||| 1", line])
     assert score(run, "--source", source, "--n-best-file", path) == 2
-    assert capsys.readouterr() == ("", f"nmt: {path}: line 2: {complaint}\n")
+    assert capsys.readouterr() == ("", f"nmt: {path}: line 2{complaint}\n")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,10 @@ def test_a_line_of_another_form_is_refused(
             "one of --target and --n-best-file must be given",
         ),
         (["--target", "nowhere"], r"nowhere: cannot be read \(.*\)"),
+        (
+            ["--target", "t", "--batch-size", "0"],
+            "--batch-size must be a whole number >= 1, got '0'",
+        ),
         (["--target", "t", "--ensemble", "log"], "--ensemble needs --model more than once"),
     ],
 )

@@ -24,7 +24,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Recipe, Path]]:
     """What the command asked to train; nothing is trained."""
     asked: list[tuple[Recipe, Path]] = []
 
-    def train(recipe: Recipe, run_dir: Path) -> RunFolder:
+    def train(recipe: Recipe, run_dir: Path, *, allow_changes: bool) -> RunFolder:
+        assert not allow_changes
         asked.append((recipe, run_dir))
         return RunFolder(run_dir)
 

@@ -22,6 +22,7 @@ def test_these_are_all_errors_of_the_tree() -> None:
         "DataError",
         "TokenizerError",
         "CheckpointError",
+        "SavedAndStoppedError",
     }
 
 

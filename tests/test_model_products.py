@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from nmt.model.products import RepeatedLinear, multiply
+from nmt.model.products import RepeatedLinear, fixed_linear, multiply
 
 TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 
@@ -23,6 +23,20 @@ def test_rows_are_multiplied(dtype: torch.dtype, num_rows: int, has_bias: bool) 
     torch.testing.assert_close(multiply(rows, weight, bias), linear(rows, weight, bias))
     turned = weight.T.contiguous().T
     torch.testing.assert_close(multiply(rows, turned, bias), linear(rows, weight, bias))
+
+
+@TYPES
+@pytest.mark.parametrize("num_rows", [1, 5, 70])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_a_weight_that_stays_multiplies_rows(
+    dtype: torch.dtype, num_rows: int, has_bias: bool
+) -> None:
+    rows, weight = matrix(num_rows, 48, dtype), matrix(33, 48, dtype)
+    bias = matrix(33, 1, dtype)[:, 0] if has_bias else None
+    expected = linear(rows, weight, bias)
+    torch.testing.assert_close(fixed_linear(weight, bias)(rows), expected)
+    turned = weight.T.contiguous().T
+    torch.testing.assert_close(fixed_linear(turned, bias)(rows), expected)
 
 
 def run_loop(weight: Tensor, bias: Tensor | None, rows: Tensor, *, is_one_product: bool) -> Tensor:

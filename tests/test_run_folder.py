@@ -21,6 +21,7 @@ from nmt.run_folder import (
     write_atomically,
     write_weights,
 )
+from nmt.run_folder.weights import FORMAT_VERSION
 from nmt.tokenizer import Tokenizer
 
 OUTPUT_BIAS = "output_layer.bias"
@@ -343,13 +344,13 @@ def test_the_room_that_training_needs_is_seen_before_it(
 
     folder = RunFolder(tmp_path / "run")
     folder.make()
-    # a last checkpoint of three times the weights, twice; 3 + 1 kept; those to translate with
-    needed = 4 * 1_000_000 * (6 + 4 + 1) + 5_000_000
+    # three checkpoints of three times the weights; 3 + 2 kept; those to translate with
+    needed = 4 * 1_000_000 * (9 + 5 + 1) + 5_000_000
     leave(needed)
     folder.check_space(num_weights=1_000_000, num_kept=3)
     leave(needed - 1)
     message = (
-        f"{folder.path}: must have 49.0 MB free for weights and checkpoints, got 49.0 MB; "
+        f"{folder.path}: must have 65.0 MB free for weights and checkpoints, got 65.0 MB; "
         "make room or choose another --run-dir"
     )
     with pytest.raises(NMTError, match=f"^{re.escape(message)}$"):
@@ -401,22 +402,103 @@ def test_only_what_a_cut_off_start_leaves_may_lie_about(
 
 
 def test_only_an_empty_folder_is_taken_back(run: RunFolder, tmp_path: Path) -> None:
-    run.remove_if_empty()
+    with run.held():
+        pass
     assert run.is_started
     fresh = RunFolder(tmp_path / "fresh")
-    fresh.make()
-    assert fresh.checkpoints.is_dir()
-    fresh.remove_if_empty()
+    with fresh.held():
+        assert fresh.checkpoints.is_dir()
     assert not fresh.path.exists()
+
+
+def test_what_a_killed_run_has_left_is_swept_away(run: RunFolder) -> None:
+    left = [run.path / ".recipe.yaml.123.part", run.checkpoints / ".last.ckpt.7.part"]
+    kept = [run.path / "notes.part", run.checkpoints / ".other.part"]
+    for file in (*left, *kept):
+        file.write_bytes(b"half")
+    with run.held():
+        assert not any(file.exists() for file in left)
+    assert all(file.exists() for file in kept)
+    assert not run.lock_file.exists()
+
+
+def test_a_folder_has_room_for_one_run_at_a_time(run: RunFolder) -> None:
+    with run.held():
+        other = RunFolder(run.path)
+        message = (
+            rf"^{re.escape(str(run.path))}: process {os.getpid()} on .+ is training here; "
+            "wait for its end or choose another --run-dir$"
+        )
+        with pytest.raises(CheckpointError, match=message), other.held():
+            pass
+        assert run.checkpoints.is_dir()
+        assert run.lock_file.exists()
+    with other.held() as killed:
+        assert killed is None
+
+
+def test_the_checkpoint_before_the_last_one_is_kept(run: RunFolder) -> None:
+    for content in (b"one", b"two", b"three"):
+        run.keep_checkpoint(content)
+    assert run.last_checkpoint.read_bytes() == b"three"
+    assert run.previous_checkpoint.read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("read", [b"new\0", b"ne", b"nex", b""])
+def test_a_checkpoint_that_reads_back_otherwise_takes_no_place(
+    read: bytes, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.keep_checkpoint(b"older")
+    run.keep_checkpoint(b"old")
+
+    def forget(path: Path) -> None:
+        path.write_bytes(read)
+
+    monkeypatch.setattr("nmt.run_folder.folder.flush", forget)
+    message = r"last\.ckpt: the disk gives back other bytes than were written to it$"
+    with pytest.raises(NMTError, match=message):
+        run.keep_checkpoint(b"new")
+    assert run.last_checkpoint.read_bytes() == b"old"
+    assert run.previous_checkpoint.read_bytes() == b"older"
+    assert len(list(run.checkpoints.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["previous.ckpt", "last.ckpt"])
+def test_no_moment_of_a_save_leaves_a_run_without_a_checkpoint(
+    name: str, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.keep_checkpoint(b"older")
+    run.keep_checkpoint(b"old")
+    true_replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if target.name == name:
+            raise OSError(28, "No space left on device")
+        return true_replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(NMTError, match=r"last\.ckpt: cannot write: No space left on device; make"):
+        run.keep_checkpoint(b"new")
+    assert b"old" in {file.read_bytes() for file in run.checkpoints.iterdir()}
 
 
 @pytest.mark.parametrize("num_bytes", [1, 12, 16])  # at 16 the é is cut in two
 def test_a_last_line_cut_off_is_left_out_of_the_metrics(num_bytes: int, run: RunFolder) -> None:
-    lines = '{"epoch": 1}\n' + '{"sample": "été"}\n'
-    cut = lines.encode("utf-8")[: len('{"epoch": 1}\n') + num_bytes]
+    entry = {"epoch": 1, "step": 3, "seconds": 1.5, "loss": 2.5}
+    first = json.dumps(entry) + "\n"
+    cut = (first + '{"sample": "été"}\n').encode("utf-8")[: len(first) + num_bytes]
     assert (num_bytes == 16) == cut.endswith(b"\xc3")
     run.metrics_file.write_bytes(cut)
-    assert run.metrics() == [{"epoch": 1}]
+    assert run.metrics() == [entry]
+
+
+@pytest.mark.parametrize("value", ['"1"', "null", "true", "[]"])
+def test_metrics_that_are_none_are_refused(value: str, run: RunFolder) -> None:
+    line = f'{{"epoch": 1, "step": {value}, "seconds": 1.5, "loss": 2.5}}\n'
+    run.metrics_file.write_text(line, encoding="utf-8", newline="\n")
+    message = rf"metrics\.jsonl: step must be a number, got {re.escape(repr(json.loads(value)))}$"
+    with pytest.raises(CheckpointError, match=message):
+        run.metrics()
 
 
 def test_what_is_not_yet_there_is_empty(run: RunFolder) -> None:
@@ -436,3 +518,21 @@ def test_a_run_folder_translates_wherever_it_is(run: RunFolder, tmp_path: Path) 
     before = Translator.load(run.path).translate(SOURCES)
     run.path.rename(tmp_path / "elsewhere")
     assert Translator.load(tmp_path / "elsewhere").translate(SOURCES) == before
+
+
+@pytest.mark.parametrize("version", ["1", FORMAT_VERSION])
+def test_a_run_folder_of_every_format_is_read_for_ever(version: str) -> None:
+    """These folders were written when the formats were new, and are never written again."""
+    path = Path(__file__).parent / "run_folders" / f"format-{version}"
+    with safetensors.safe_open(path / "model.safetensors", framework="pt") as file:
+        assert file.metadata()["format_version"] == version
+    expected = json.loads((path / "expected.json").read_text(encoding="utf-8"))
+    found = list(Translator.load(path).translate_detailed(expected["sources"]))
+    assert [translation.score for translation in found] == pytest.approx(
+        expected["scores"], abs=1e-3
+    )
+
+
+def test_there_is_a_run_folder_of_every_format() -> None:
+    folders = {path.name for path in (Path(__file__).parent / "run_folders").iterdir()}
+    assert folders == {f"format-{number}" for number in range(1, int(FORMAT_VERSION) + 1)}

@@ -402,17 +402,11 @@ def test_an_epoch_begins_behind_the_batches_that_were_consumed(tokenizer: Tokeni
         return indices(list(loader))
 
     unbroken = [order(epoch) for epoch in range(3)]
-    data.start_at(1, 3)
-    assert [order(epoch) for epoch in range(3)] == [unbroken[0], unbroken[1][3:], unbroken[2]]
-    data.start_at(2, 5)
-    assert [order(epoch) for epoch in range(3)] == [unbroken[0], unbroken[1], []]
-
-
-@pytest.mark.parametrize("batch", [-1, 3])
-def test_an_epoch_begins_at_one_of_its_batches(batch: int, tokenizer: Tokenizer) -> None:
-    data = data_of(tokenizer, "training.max_sentences=2")
-    with pytest.raises(ValueError, match=rf"^batch must be in \[0, 2\], got {batch}$"):
-        data.start_at(0, batch)
+    for batch in (3, 5):
+        data.position.batch = batch
+        assert order(1) == unbroken[1][batch:]
+    data.position.batch = 0
+    assert [order(epoch) for epoch in range(3)] == unbroken
 
 
 # Sampling

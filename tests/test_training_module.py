@@ -1,7 +1,7 @@
 """What happens to the weights within an optimizer step, by way of Lightning's own trainer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from nmt.batching import Batch, BatchDataset
 from nmt.loss import alignment_loss, coverage_loss
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
-from nmt.training.module import TranslationModule
+from nmt.training.module import SkippedStep, TranslationModule
 
 # small steps: the weights stay what they are, up to what is compared
 STILL = {"learning_rate": 1e-12, "schedule": "constant", "warmup_steps": 0, "max_sentences": 4}
@@ -73,9 +73,13 @@ def watch(
     recipe: TrainingRecipe,
     *,
     batches: Sequence[list[int]] = BATCHES,
+    kind: type[Watched] = Watched,
+    broken: Collection[int] = (),
 ) -> Watched:
     """Train a small model on these batches."""
-    module = Watched(small_model(), recipe)
+    module = kind(small_model(), recipe)
+    if isinstance(module, Broken):
+        module.broken = frozenset(broken)
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=recipe.max_epochs,
@@ -164,20 +168,10 @@ def test_the_training_loss_is_smoothed_and_a_mean_over_tokens(label_smoothing: f
     torch.testing.assert_close(outputs["summed_loss"], expected * num_tokens)
 
 
-class AtStep(TranslationModule):
-    """Stands at a step without having gone there."""
-
-    step = 0
-
-    @property
-    def global_step(self) -> int:
-        return self.step
-
-
 def loss_of(model: Seq2Seq, recipe: TrainingRecipe, batch: Batch, *, step: int = 0) -> torch.Tensor:
     """The summed loss of a batch at some step of a hundred."""
-    module = AtStep(model, recipe, total_steps=100)
-    module.step = step
+    module = TranslationModule(model, recipe, total_steps=100)
+    module.position.step = step
     found = module.training_step(batch, 0)["summed_loss"]
     assert isinstance(found, torch.Tensor)
     return found
@@ -323,3 +317,76 @@ def test_dropout_is_that_of_seed_and_epoch_whatever_was_drawn_before() -> None:
     assert watch(recipe_of(max_epochs=2)).drawn == drawn
     assert len(set(drawn)) == 6  # three batches an epoch
     assert not set(drawn) & set(watch(recipe_of(max_epochs=2, seed=2)).drawn)
+
+
+def test_the_use_of_the_source_is_what_its_neighbours_source_costs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged: dict[str, torch.Tensor] = {}
+    module = TranslationModule(small_model().eval(), recipe_of(), total_steps=1)
+    monkeypatch.setattr(module, "log", logged.__setitem__)
+    for _ in range(2):  # the second validation starts anew
+        module.on_validation_epoch_start()
+        for number, indices in enumerate(([0, 1, 2], [3])):  # one alone has no neighbour
+            module.validation_step(dataset()[indices], number)
+        module.on_validation_epoch_end()
+    sums = {}
+    for name, sources in (("right", [0, 1, 2]), ("shuffled", [2, 0, 1])):
+        pairs = BatchDataset(
+            [SOURCES[source] for source in sources], TARGETS[:3], pad_id=PAD, bos_id=BOS, eos_id=EOS
+        )
+        logits = [logits_of(module.model, pairs[[row]]) for row in range(3)]
+        sums[name] = sum(
+            torch.nn.functional.cross_entropy(rows, pairs[[row]].target_output_ids[0]).item()
+            * len(rows)
+            for row, rows in enumerate(logits)
+        )
+    num_tokens = sum(len(target) + 1 for target in TARGETS[:3])
+    expected = (sums["shuffled"] - sums["right"]) / num_tokens
+    assert abs(expected) > 1e-4
+    assert float(logged["source_use"]) == pytest.approx(expected, abs=1e-5)
+
+
+class Broken(Watched):
+    """Has a loss that is no number at some batches."""
+
+    broken: frozenset[int] = frozenset()
+    skipped: tuple[SkippedStep, ...] = ()
+
+    def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
+        outputs = super().training_step(batch, batch_index)
+        if len(self.drawn) - 1 in self.broken:
+            outputs["loss"] = outputs["loss"] * math.inf
+        return outputs
+
+    def on_train_batch_end(self, *_: object) -> None:
+        skipped = self.take_skipped()
+        assert self.take_skipped() is None
+        if skipped is not None:
+            self.skipped = (*self.skipped, skipped)
+
+
+def test_a_step_with_a_gradient_that_is_no_number_is_as_if_it_had_not_been() -> None:
+    changes = {"max_epochs": 1, "warmup_steps": 8, "learning_rate": 0.1, "weight_decay": 0.1}
+    recipe = recipe_of(**changes)
+    broken = watch(recipe, batches=([0, 1], [2], [3]), kind=Broken, broken={1})
+    never = watch(recipe, batches=([0, 1], [3]), kind=Broken)
+    assert isinstance(broken, Broken)
+    for one, other in zip(broken.parameters(), never.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert broken.rates == pytest.approx([0.0125, 0.025, 0.025])
+    position = broken.position
+    assert (position.step, position.num_skipped, position.skipped_in_row) == (2, 1, 0)
+    (skipped,) = broken.skipped
+    assert not math.isfinite(skipped.gradient_norm)
+    assert [batch.indices.tolist() for batch in skipped.batches] == [[2]]
+
+
+def test_all_batches_of_a_step_are_skipped_together() -> None:
+    recipe = recipe_of(max_epochs=1, gradient_accumulation=2, learning_rate=0.1)
+    module = watch(recipe, batches=([0], [1], [2], [3]), kind=Broken, broken={2})
+    assert isinstance(module, Broken)
+    (skipped,) = module.skipped
+    assert [batch.indices.tolist() for batch in skipped.batches] == [[2], [3]]
+    assert module.position.step == 1
+    assert module.position.skipped_in_row == 1

@@ -1,6 +1,7 @@
 """A whole run: what stops it before it begins, what it goes on from, and what it says."""
 
 import errno
+import itertools
 import os
 import re
 import shutil
@@ -17,12 +18,15 @@ from lightning import LightningModule, Trainer
 from toy import QUICK, read_lines, toy_recipe, write_lines, write_quick_corpus
 
 from nmt import Translator
+from nmt.batching import Batch
 from nmt.confidence import dump_confidence
 from nmt.corpus import load_pairs
 from nmt.errors import CheckpointError, DataError, NMTError, RecipeError, TokenizerError
 from nmt.recipe import Recipe, dump_recipe
 from nmt.run_folder import RunFolder
 from nmt.training import train
+from nmt.training.module import TranslationModule
+from nmt.training.saving import Saving
 from nmt.training.validation import Validation
 from nmt.translator import learn_confidence
 
@@ -94,11 +98,11 @@ class StoppedError(Exception):
     """Stands for whatever ends a run."""
 
 
-def stop_after(epoch: int) -> Callable[[Validation, Trainer, LightningModule], None]:
+def stop_after(epoch: int) -> Callable[[Saving, Trainer, LightningModule], None]:
     """Return a hook that ends the run as soon as the epoch's checkpoint is written."""
-    true_end = Validation.on_train_epoch_end
+    true_end = Saving.on_train_epoch_end
 
-    def end(self: Validation, trainer: Trainer, pl_module: LightningModule) -> None:
+    def end(self: Saving, trainer: Trainer, pl_module: LightningModule) -> None:
         true_end(self, trainer, pl_module)
         if trainer.current_epoch + 1 == epoch:
             raise StoppedError
@@ -112,7 +116,7 @@ def test_a_run_goes_on_where_it_was_as_if_nothing_had_been(
 ) -> None:
     recipe, run = toy_recipe(ground, *LASTING), RunFolder(ground / f"stopped-{epoch}")
     with monkeypatch.context() as patched:
-        patched.setattr(Validation, "on_train_epoch_end", stop_after(epoch))
+        patched.setattr(Saving, "on_train_epoch_end", stop_after(epoch))
         with pytest.raises(StoppedError):
             train(recipe, run.path)
     assert not run.weights_file.exists()
@@ -129,7 +133,7 @@ def test_a_plateau_is_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     rates = [entry["learning_rate"] for entry in whole.metrics()]
     assert rates == pytest.approx([1e-6, 5e-7, 2.5e-7])
     with monkeypatch.context() as patched:
-        patched.setattr(Validation, "on_train_epoch_end", stop_after(2))
+        patched.setattr(Saving, "on_train_epoch_end", stop_after(2))
         with pytest.raises(StoppedError):
             train(recipe, run.path)
     train(recipe, run.path)
@@ -166,7 +170,7 @@ def test_a_run_that_stopped_before_its_report_only_evaluates(
 ) -> None:
     recipe, run = toy_recipe(ground, *LASTING), RunFolder(ground / "unreported")
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise StoppedError
 
     with monkeypatch.context() as patched:
@@ -205,7 +209,8 @@ def test_a_finished_run_says_so_and_stays_as_it_is(
     assert contents(whole) == before
     assert capfd.readouterr() == (
         "",
-        f"{whole} is trained already: nothing to do\n",
+        f"{whole} is trained already: nothing to do; to train longer, add --allow-changes and "
+        "training.max_epochs=N, more than 3\n",
     )
 
 
@@ -257,7 +262,7 @@ def test_a_missing_checkpoint_is_no_secret(folder: Path, capfd: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("epoch", "outcome"),
-    [(1, "starts from the beginning"), (2, "goes on from the last whole epoch")],
+    [(1, "starts from the beginning"), (2, "goes on from the last checkpoint")],
 )
 def test_who_stops_a_run_is_told_how_to_go_on(
     epoch: int,
@@ -278,7 +283,7 @@ def test_who_stops_a_run_is_told_how_to_go_on(
 
 def test_a_recipe_of_another_kind_is_refused_in_a_few_words(ground: Path) -> None:
     others = [f"decoding.{key}" for key in ("beam_size=1", "batch_size=9", "length_penalty=0.5")]
-    others += [f"training.{key}" for key in ("seed=3", "max_epochs=9", "learning_rate=0.5")]
+    others += [f"training.{key}" for key in ("max_epochs=9", "learning_rate=0.5", "patience=3")]
     complaint = r"another recipe \((?:[^;]+; ){4}and 1 more\); choose another --run-dir"
     with pytest.raises(CheckpointError, match=complaint):
         train(toy_recipe(ground, *LASTING, *others), ground / "whole")
@@ -286,20 +291,155 @@ def test_a_recipe_of_another_kind_is_refused_in_a_few_words(ground: Path) -> Non
 
 def test_another_recipe_is_refused_with_what_differs(ground: Path) -> None:
     before = contents(ground / "whole")
-    recipe = toy_recipe(ground, *LASTING, "training.learning_rate=0.5", "training.seed=3")
+    recipe = toy_recipe(ground, *LASTING, "training.learning_rate=0.5", "decoding.batch_size=9")
     message = (
         r"whole holds a run of another recipe \(training\.learning_rate: 0\.008 -> 0\.5; "
-        r"training\.seed: 1 -> 3\); choose another --run-dir, or delete it$"
+        r"decoding\.batch_size: 64 -> 9\); choose another --run-dir, or go on with the changes by "
+        r"--allow-changes$"
     )
     with pytest.raises(CheckpointError, match=message):
         train(recipe, ground / "whole")
     assert contents(ground / "whole") == before
 
 
+@pytest.mark.parametrize(
+    ("setting", "shown"),
+    [
+        ("training.seed=3", r"training\.seed: 1 -> 3"),
+        ("training.max_sentences=4", r"training\.max_sentences: 8 -> 4"),
+        ("model.encoder.hidden_size=6", r"model\.encoder\.hidden_size: 4 -> 6"),
+    ],
+)
+def test_what_makes_another_run_is_refused_though_changes_are_allowed(
+    setting: str, shown: str, ground: Path
+) -> None:
+    before = contents(ground / "whole")
+    recipe = toy_recipe(ground, *LASTING, "training.max_epochs=4", setting)
+    message = rf"whole holds a run of another recipe \({shown}\); choose another --run-dir, or del"
+    with pytest.raises(CheckpointError, match=message):
+        train(recipe, ground / "whole", allow_changes=True)
+    assert contents(ground / "whole") == before
+
+
+def test_a_plateaus_rate_is_not_changed_within_a_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*QUICK, "training.schedule=plateau")
+    start_only(toy_recipe(folder, *settings), folder / "run", monkeypatch)
+    changed = toy_recipe(folder, *settings, "training.learning_rate=0.5")
+    with pytest.raises(CheckpointError, match=r"learning_rate: 0\.008 -> 0\.5\); choose another"):
+        train(changed, folder / "run", allow_changes=True)
+
+
+def test_a_finished_run_is_trained_longer_where_that_is_wished(folder: Path) -> None:
+    settings = (*QUICK, "training.schedule=constant")
+    run = train(toy_recipe(folder, *settings), folder / "run")
+    once = contents(run.path)
+    rate = "training.learning_rate=0.004"
+    longer = toy_recipe(folder, *settings, "training.max_epochs=2", rate)
+    train(longer, run.path, allow_changes=True)
+    assert [entry["epoch"] for entry in run.metrics()] == [1, 2]
+    assert [entry["learning_rate"] for entry in run.metrics()] == pytest.approx([0.008, 0.004])
+    changed = RunFolder(run.path)
+    assert changed.recipe == longer
+    assert changed.versions()["changes"] == [
+        {
+            "at": "epoch 1",
+            "changes": ["training.max_epochs: 1 -> 2", "training.learning_rate: 0.008 -> 0.004"],
+        }
+    ]
+    after = contents(run.path)
+    assert after["model.safetensors"] != once["model.safetensors"]
+    assert after["log.txt"].startswith(once["log.txt"])
+    assert b"changed: training.max_epochs: 1 -> 2\n" in after["log.txt"]
+    # the recipe is that of the run now, and the one before is not
+    train(longer, run.path)
+    with pytest.raises(CheckpointError, match=r"max_epochs: 2 -> 1"):
+        train(toy_recipe(folder, *settings), run.path)
+
+
+def test_a_changed_search_only_evaluates_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(toy_recipe(folder, *QUICK), folder / "run")
+    weights = run.weights_file.read_bytes()
+    (run.report / "scores.json").unlink()
+
+    def stop(*_: object, **__: object) -> None:
+        raise StoppedError
+
+    monkeypatch.setattr("nmt.training.run.fit", stop)
+    train(toy_recipe(folder, *QUICK, "decoding.batch_size=9"), run.path, allow_changes=True)
+    assert run.weights_file.read_bytes() == weights
+    assert len(run.scores()) == 1
+
+
+def test_fewer_epochs_than_are_done_are_refused(folder: Path) -> None:
+    settings = (*QUICK, "training.max_epochs=3")
+    run = train(toy_recipe(folder, *settings), folder / "run")
+    message = r"^training\.max_epochs must be >= 3, the epochs that are done, got 2$"
+    with pytest.raises(RecipeError, match=message):
+        train(toy_recipe(folder, *settings, "training.max_epochs=2"), run.path, allow_changes=True)
+
+
+def break_steps(monkeypatch: pytest.MonkeyPatch, broken: set[int]) -> None:
+    """Give the steps of these numbers, counted from 1, a loss that is no number."""
+    true_step = TranslationModule.training_step
+    numbers = itertools.count(1)
+
+    def step(self: TranslationModule, batch: Batch, batch_index: int) -> dict[str, Any]:
+        outputs = true_step(self, batch, batch_index)
+        if next(numbers) in broken:
+            outputs["loss"] = outputs["loss"] * float("nan")
+        return outputs
+
+    monkeypatch.setattr(TranslationModule, "training_step", step)
+
+
+def test_a_skipped_step_is_counted_and_its_pairs_are_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_steps(monkeypatch, {2})
+    run = train(toy_recipe(folder, *QUICK), folder / "run")
+    (entry,) = run.skipped()
+    assert entry["epoch"] == 1
+    assert entry["gradient_norm"] == "nan"
+    corpus = list(
+        zip(*(read_lines(folder / f"train.{side}") for side in ("en", "de")), strict=True)
+    )
+    assert len(entry["pairs"]) == 8
+    for pair in entry["pairs"]:
+        assert (pair["source"], pair["target"]) == corpus[pair["place"]]
+    assert "warning: step 2 skipped, the 1. in all: loss " in run.log_file.read_text("utf-8")
+    assert [validation["step"] for validation in run.metrics()] == [2]
+
+
+def test_ten_skipped_steps_in_a_row_end_a_run_and_leave_its_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*QUICK, "training.max_epochs=9")
+    with monkeypatch.context() as patched:
+        break_steps(patched, {2, *range(5, 100)})
+        message = (
+            r"run: training has diverged: 10 steps in a row, the last of them 4, had a loss or "
+            r"gradient that is no number \(see skipped\.jsonl\); go on from the last checkpoint "
+            r"with --allow-changes and a lower training\.learning_rate"
+        )
+        with pytest.raises(NMTError, match=message):
+            train(toy_recipe(folder, *settings), folder / "run")
+    run = RunFolder(folder / "run")
+    assert len(run.skipped()) == 11
+    train(
+        toy_recipe(folder, *settings, "training.learning_rate=1e-3"), run.path, allow_changes=True
+    )
+    # nine epochs of three steps; what was skipped after the last checkpoint is forgotten
+    assert run.metrics()[-1]["step"] == 27 - len(run.skipped())
+
+
 def start_only(recipe: Recipe, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin a run and stop it before the first batch."""
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise StoppedError
 
     with monkeypatch.context() as patched:

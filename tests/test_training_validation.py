@@ -13,7 +13,6 @@ from small_models import build
 from toy import toy_recipe
 
 from nmt.corpus import SentencePair
-from nmt.errors import NMTError
 from nmt.recipe import TrainingRecipe
 from nmt.run_folder import RunFolder, read_weights
 from nmt.training.module import TranslationModule
@@ -33,17 +32,16 @@ class Run:
         self.folder.make()
         self.hypotheses: list[str] = []
         self.asked: list[str] = []
+        self.source_use: float | None = None
         self.validation = Validation(self.folder, self.recipe, PAIRS, self._translate)
         training = TrainingRecipe(max_sentences=8)
         self.module = TranslationModule(build(), training, total_steps=1)
         self.trainer = SimpleNamespace(
             current_epoch=0,
-            global_step=0,
             should_stop=False,
             loggers=[],
             callback_metrics={},
             optimizers=[SimpleNamespace(param_groups=[{"lr": 0.125}])],
-            save_checkpoint=lambda path: path.write_bytes(b"checkpoint"),
         )
 
     def _translate(self, lines: Sequence[str]) -> list[str]:
@@ -61,14 +59,18 @@ class Run:
         for weight in self.module.model.parameters():
             weight.data.fill_(self.trainer.current_epoch + 1)
         self.hypotheses = hypotheses
-        self.trainer.global_step += 10
+        self.module.position.step += 10
         self.trainer.callback_metrics = {"loss": torch.tensor(loss)}
+        if self.source_use is not None:
+            self.trainer.callback_metrics["source_use"] = torch.tensor(self.source_use)
         if train_loss is not None:
             self.trainer.callback_metrics["train_loss"] = torch.tensor(train_loss)
         self.validation.on_validation_end(cast(Trainer, self.trainer), self.module)
 
     def end_epoch(self) -> None:
-        self.validation.on_train_epoch_end(cast(Trainer, self.trainer), self.module)
+        """Go on to the next epoch, by way of two checkpoints."""
+        self.validation.drop_others()
+        self.validation.drop_others()
         self.trainer.current_epoch += 1
 
     def epochs(self, *results: tuple[float, list[str]]) -> None:
@@ -106,6 +108,7 @@ def test_a_validation_writes_a_line(tmp_path: Path) -> None:
         "train_loss": 0.75,
         "tokens_per_second": None,
         "loss": 0.5,
+        "source_use": None,
         "perplexity": pytest.approx(math.exp(0.5)),
         "num_sentences": 6,
         "BLEU": bleu.corpus_score(hypotheses, [RIGHT]).score,
@@ -180,13 +183,18 @@ def test_of_equal_weights_the_earlier_stay(tmp_path: Path) -> None:
     assert run.best() == [4, 1]
 
 
-def test_weights_are_dropped_only_after_the_checkpoint_that_says_so(tmp_path: Path) -> None:
+def test_weights_are_dropped_only_when_two_checkpoints_do_not_name_them(tmp_path: Path) -> None:
     run = Run(tmp_path, "training.checkpoint_metric=loss")
-    losses(run, 2.0)
-    run.validate(1.0, WRONG)
+    losses(run, 3.0)
+    run.validate(2.0, WRONG)
     assert run.kept() == ["epoch-001.safetensors", "epoch-002.safetensors"]
-    run.end_epoch()
-    assert run.kept() == ["epoch-002.safetensors"]
+    run.validation.drop_others()
+    assert run.kept() == ["epoch-001.safetensors", "epoch-002.safetensors"]
+    again = Run(tmp_path, "training.checkpoint_metric=loss")
+    again.validation.load_state_dict(run.validation.state_dict())
+    again.start(epochs_done=2)
+    losses(again, 4.0)
+    assert again.kept() == ["epoch-002.safetensors"]
 
 
 def test_training_stops_after_as_many_validations_without_gain_as_allowed(tmp_path: Path) -> None:
@@ -232,24 +240,12 @@ def test_what_was_measured_after_the_checkpoint_is_forgotten(
 
 def test_time_goes_on_where_it_stood(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.folder.metrics_file.write_text('{"epoch": 1, "seconds": 5000.0}\n', encoding="utf-8")
+    run.folder.metrics_file.write_text(
+        '{"epoch": 1, "step": 3, "seconds": 5000.0, "loss": 1.0}\n', encoding="utf-8"
+    )
     run.start(epochs_done=1)
     run.validate(1.0, RIGHT)
     assert 5000 <= run.folder.metrics()[-1]["seconds"] < 5100
-
-
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
-    def refuse(path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    run = Run(tmp_path)
-    losses(run, 1.0)
-    run.trainer.save_checkpoint = refuse
-    with pytest.raises(NMTError, match=r"last\.ckpt: cannot write: No space left on device; make"):
-        losses(run, 1.0)
-    assert run.folder.last_checkpoint.read_bytes() == b"checkpoint"
-    assert not list(run.folder.checkpoints.glob(".*"))
 
 
 def test_loggers_get_every_number(tmp_path: Path) -> None:
@@ -263,3 +259,39 @@ def test_loggers_get_every_number(tmp_path: Path) -> None:
     assert logged["loss"] == 0.5
     assert logged["BLEU"] == pytest.approx(100.0)
     assert {"perplexity", "chrF2", "learning_rate"} <= logged.keys()
+
+
+def warnings_of(
+    losses: Sequence[float], caplog: pytest.LogCaptureFixture, folder: Path
+) -> list[str]:
+    caplog.clear()
+    run = Run(folder, "training.max_epochs=4", "training.checkpoint_metric=loss")
+    run.folder.metrics_file.unlink(missing_ok=True)
+    run.epochs(*((loss, WRONG) for loss in losses))
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_loss_that_stays_far_above_its_best_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert warnings_of([1.0, 1.6, 1.6, 1.4, 1.6, 1.6], caplog, tmp_path) == []
+    (warning,) = warnings_of([1.0, 1.6, 1.7, 1.6], caplog, tmp_path)
+    assert warning.startswith(
+        "warning: the validation loss has been far above its best (1.60, best 1.00) for 3 "
+    )
+    assert len(warnings_of([1.0, 1.6, 1.7, float("nan")], caplog, tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("use", "epoch", "is_warned"), [(0.09, 2, True), (0.11, 2, False), (0.0, 1, False)]
+)
+def test_a_translator_that_does_not_look_at_its_source_is_warned_of_late_in_training(
+    use: float, epoch: int, is_warned: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run(tmp_path, "training.max_epochs=4")
+    run.trainer.current_epoch = epoch - 1
+    run.source_use = use
+    run.validate(1.0, WRONG)
+    assert run.folder.metrics()[0]["source_use"] == pytest.approx(use)
+    warning = f"the loss is greater by {use:.3f} only; more data"
+    assert (warning in caplog.text) == is_warned

@@ -14,11 +14,11 @@ from scripted_engine import Ids, ScriptedEngine
 from tiny_run import SOURCES, write_run
 from torch import Tensor
 
-from nmt.engine import Engine, ModelEngine
+from nmt.engine import Engine, FoldedEngine
 from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.model import DecoderState, EncoderOutput
 from nmt.recipe import DecodingRecipe, TokenizerRecipe
-from nmt.risk import Utility, rank_candidates, weights_of
+from nmt.risk import Ranking, Utility, rank_candidates, weights_of
 from nmt.run_folder import RunFolder, load_run
 from nmt.search import SamplingOptions
 from nmt.tokenizer import Tokenizer
@@ -309,6 +309,30 @@ def test_minimum_bayes_risk_chooses_among_all_that_is_there(
         assert texts_of(some) == [texts_of(candidates)[place] for place in ranking.order[:2]]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "tokenizer"),
+    [
+        ([], "13a"),
+        (["data.target_lang=zh"], "zh"),
+        (["data.source_lang=zh", "data.reverse=true"], "zh"),
+        (["data.target_lang=zh", "evaluation.bleu_tokenizer=char"], "char"),
+    ],
+)
+def test_risk_tells_the_words_of_bleu_as_the_evaluation_does(
+    tmp_path: Path, overrides: list[str], tokenizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def rank(candidates: list[list[str]], **options: object) -> list[Ranking]:
+        used.append(options["bleu_tokenizer"])
+        return [Ranking((0,), (1.0,) * len(candidates[0]))]
+
+    monkeypatch.setattr("nmt.translator.translator.rank_candidates", rank)
+    path = write_run(tmp_path / "run", *overrides).path
+    Translator.load(path, request=Request(utility="BLEU")).translate(["nein"])
+    assert used == [tokenizer]
+
+
 def test_groups_are_searched_apart(run: Path) -> None:
     plain = run_in_detail(run, Request(num_hypotheses=4), ["ein Hund"])
     grouped = run_in_detail(
@@ -385,8 +409,18 @@ def test_a_blank_line_cannot_have_a_prefix(run: Path) -> None:
 
 
 def test_as_many_prefixes_as_lines_must_come(run: Path) -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        list(Translator.load(run).translate_detailed(["nein", "nein"], prefixes=["a"]))
+    translator = Translator.load(run)
+    [alone] = translator.translate_detailed(["nein"], prefixes=["a"])
+    for num_lines, num_prefixes, complaint in (
+        (2, 1, "line 2 must have a prefix, perhaps a blank one, got none"),
+        (1, 2, "prefixes must be as many as the 1 lines, got more"),
+        (0, 1, "prefixes must be as many as the 0 lines, got more"),
+    ):
+        found = translator.translate_detailed(["nein"] * num_lines, prefixes=["a"] * num_prefixes)
+        # those that have one come first
+        assert [next(found) for _ in range(min(num_lines, num_prefixes))] == [alone][:num_lines]
+        with pytest.raises(DataError, match=f"^{complaint}$"):
+            next(found)
 
 
 def test_what_a_model_cannot_do_is_refused(tmp_path: Path) -> None:
@@ -443,7 +477,7 @@ def test_a_run_folder_is_enough_to_translate_as_its_recipe_says(run: Path) -> No
     by_hand = Translator(
         trained.source_tokenizer,
         trained.target_tokenizer,
-        ModelEngine(trained.model),
+        FoldedEngine(trained.model),
         DecodingRecipe(beam_size=2, max_target_length=8, max_source_length=50, batch_size=3),
     )
     translator = Translator.load(run)

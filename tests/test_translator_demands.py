@@ -250,7 +250,7 @@ def test_every_text_holds_what_it_should_and_nothing_that_it_should_not(
 
 @pytest.mark.parametrize("phrase", ["Katze", "Hund☃", "⁇"])
 def test_what_the_tokenizer_cannot_write_is_refused(phrase: str) -> None:
-    complaint = rf"^{{}}: must be text that the model's tokenizer can write, got '{phrase}', which "
+    complaint = rf"^{{}} must be text that the model's tokenizer can write, got '{phrase}', which "
     with pytest.raises(DataError, match=complaint.format("g: dog")):
         demander(wishes(terms={"dog": phrase}))
     with pytest.raises(DataError, match=complaint.format(f"a: {phrase}")):
@@ -260,7 +260,7 @@ def test_what_the_tokenizer_cannot_write_is_refused(phrase: str) -> None:
 
 
 def test_what_holds_an_avoided_phrase_is_refused() -> None:
-    complaint = r"^{}: must not hold 'laut', which a: laut avoids, got 'Hund laut'$"
+    complaint = r"^{} must not hold 'laut', which a: laut avoids, got 'Hund laut'$"
     with pytest.raises(DataError, match=complaint.format("g: dog")):
         demander(wishes(terms={"dog": "Hund laut"}, avoided=["Hut", "laut"]))
     with pytest.raises(DataError, match=complaint.format("the prefix")):
@@ -269,7 +269,10 @@ def test_what_holds_an_avoided_phrase_is_refused() -> None:
 
 def test_what_is_longer_than_any_translation_is_refused() -> None:
     short = DECODING.model_copy(update={"max_target_length": 3})
-    complaint = r"^g: y: must have at most 2 tokens, .* without EOS, got 3 of 'Hund laut'$"
+    complaint = (
+        r"^g: y must have at most 2 tokens, .* without EOS, got 3 of 'Hund laut'; raise the "
+        "maximum length$"
+    )
     demander(wishes(terms={"x": "Hunde"}), short)
     with pytest.raises(DataError, match=complaint):
         demander(wishes(terms={"y": "Hund laut"}), short)

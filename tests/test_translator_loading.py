@@ -9,7 +9,7 @@ from tiny_run import SOURCES, TARGETS, write_run
 
 from nmt.cli.main import main
 from nmt.confidence import FEATURES, ConfidenceModel, dump_confidence
-from nmt.engine import EnsembleEngine, ModelEngine
+from nmt.engine import EnsembleEngine, FoldedEngine, ModelEngine
 from nmt.errors import CheckpointError, NMTError
 from nmt.recipe import TokenizerRecipe
 from nmt.run_folder import RunFolder
@@ -28,11 +28,16 @@ def write_other(path: Path, *overrides: str) -> RunFolder:
 
 def test_one_run_is_a_model_and_several_are_an_ensemble(tmp_path: Path) -> None:
     one, other = write_run(tmp_path / "a"), write_other(tmp_path / "b")
-    assert isinstance(load(one.path).engine, ModelEngine)
-    assert isinstance(load([one.path]).engine, ModelEngine)
+    assert isinstance(load(one.path).engine, FoldedEngine)
+    assert isinstance(load([one.path]).engine, FoldedEngine)
     loaded = load([one.path, str(other.path)])
     assert isinstance(loaded.engine, EnsembleEngine)
     assert loaded.recipe == one.recipe
+
+
+def test_what_cannot_be_folded_is_taken_as_it_is(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", "model.decoder.cell=gru")
+    assert isinstance(load(run.path).engine, ModelEngine)
 
 
 def test_the_way_to_average_changes_what_is_said(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def test_pairs_come_back_in_their_order_in_any_company(run: Path) -> None:
     assert len({one.log_prob for one in together[:5]}) == 5
 
 
+def test_a_batch_must_hold_a_pair(run: Path) -> None:
+    with pytest.raises(ValueError, match=r"^batch_size must be >= 1, got 0$"):
+        Scorer.load(run, batch_size=0)
+
+
 def test_blank_sides_are_scored_and_two_of_them_are_nothing(run: Path) -> None:
     both, no_source, no_target = Scorer.load(run).score([("", " "), ("", "a"), ("nein", "")])
     assert (both.log_prob, both.score, both.token_log_probs) == (0.0, 0.0, ())

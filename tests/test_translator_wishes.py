@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DataError
-from nmt.translator import Phrase, Term, read_avoided, read_glossary
+from nmt.translator import Phrase, Term, Wishes, read_avoided, read_glossary
 from nmt.translator.wishes import TermFinder, stands_in
 
 
@@ -36,7 +36,7 @@ def test_a_line_of_another_form_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError) as caught:
         read_glossary(path)
     assert str(caught.value) == (
-        f"{path}: line 2: must be a source phrase, a tab and a target phrase, got {line!r}"
+        f"{path}: line 2 must be a source phrase, a tab and a target phrase, got {line!r}"
     )
 
 
@@ -48,6 +48,17 @@ def test_rows_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
         f"{path}: line 3: 'the dog' must have one target phrase, got 'Köter' here and 'Hund' in "
         "line 1"
     )
+
+
+def test_terms_of_a_program_must_not_contradict_each_other_either() -> None:
+    terms = [Term("Hund", Phrase("dog", "a")), Term("Hund", Phrase("cat", "b"))]
+    Wishes(terms=(terms[0], terms[0]))
+    with pytest.raises(
+        DataError, match=r"^b: 'Hund' must have one target phrase, got 'cat' here and 'dog' in a$"
+    ):
+        Wishes(terms=tuple(terms))
+    with pytest.raises(DataError, match=r"^a: source phrase must have a word, got ' '$"):
+        Wishes(terms=(Term(" ", Phrase("dog", "a")),))
 
 
 def test_avoided_phrases_are_read_line_by_line(tmp_path: Path) -> None:

@@ -10,10 +10,8 @@ what a program does after its last step is not waited for. Memory is read from /
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-KILOBYTE = 1024
+from benchmarks.watching import look_before, main_of, peak_memory, watch_parser
 
 
 class Watch:
@@ -62,7 +60,7 @@ class Watch:
             "tokens": int(sum(count.item() for count in self._counts)),
             "places": self._num_places,
             "sentences": self._num_sentences,
-            "peak_bytes": _peak_memory(os.getpid()),
+            "peak_bytes": peak_memory(os.getpid()),
         }
         if torch.cuda.is_available():
             outcome["peak_gpu_bytes"] = torch.cuda.max_memory_allocated()
@@ -76,31 +74,6 @@ def _now() -> float:
     return time.perf_counter()
 
 
-def _peak_memory(process: int) -> int:
-    """Return the peak of a process's memory and its children's, added up, in bytes."""
-    folder = Path("/proc") / str(process)
-    status = (folder / "status").read_text(encoding="utf-8")
-    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
-    children = {
-        int(child)
-        for task in (folder / "task").iterdir()
-        for child in (task / "children").read_text(encoding="utf-8").split()
-    }
-    own = int(peak[1]) * KILOBYTE if peak else 0  # a child that has just ended has none
-    return own + sum(_peak_memory(child) for child in children)
-
-
-def _look_before(owner: Any, name: str, look: Callable[..., None]) -> None:
-    """Have a method's arguments looked at before it runs."""
-    method = getattr(owner, name)
-
-    def looked_at(*args: Any, **kwargs: Any) -> Any:
-        look(*args)
-        return method(*args, **kwargs)
-
-    setattr(owner, name, looked_at)
-
-
 def watch_ours(watch: Watch) -> Callable[[], Any]:
     """Count this project's batches; return its command line."""
     pad_id = import_module("nmt.tokenizer").PAD_ID
@@ -108,8 +81,8 @@ def watch_ours(watch: Watch) -> Callable[[], Any]:
     def look(_: Any, batch: Any, *__: Any) -> None:
         watch.count(batch.target_output_ids, pad_id)
 
-    _look_before(import_module("nmt.training.module").TranslationModule, "training_step", look)
-    return _main_of("nmt.cli.main")
+    look_before(import_module("nmt.training.module").TranslationModule, "training_step", look)
+    return main_of("nmt.cli.main")
 
 
 def watch_eole(watch: Watch) -> Callable[[], Any]:
@@ -118,8 +91,8 @@ def watch_eole(watch: Watch) -> Callable[[], Any]:
     def look(loss: Any, batch: Any, *_: Any) -> None:
         watch.count(batch["tgt"][:, 1:], loss.padding_idx)
 
-    _look_before(import_module("eole.utils.loss").LossCompute, "forward", look)
-    return _main_of("eole.bin.main")
+    look_before(import_module("eole.utils.loss").LossCompute, "forward", look)
+    return main_of("eole.bin.main")
 
 
 def watch_opennmt(watch: Watch) -> Callable[[], Any]:
@@ -128,8 +101,8 @@ def watch_opennmt(watch: Watch) -> Callable[[], Any]:
     def look(loss: Any, batch: Any, *_: Any) -> None:
         watch.count(batch["tgt"][:, 1:, 0], loss.padding_idx)
 
-    _look_before(import_module("onmt.utils.loss").LossCompute, "forward", look)
-    return _main_of("onmt.bin.train")
+    look_before(import_module("onmt.utils.loss").LossCompute, "forward", look)
+    return main_of("onmt.bin.train")
 
 
 def watch_joeynmt(watch: Watch) -> Callable[[], Any]:
@@ -138,13 +111,8 @@ def watch_joeynmt(watch: Watch) -> Callable[[], Any]:
     def look(manager: Any, batch: Any) -> None:
         watch.count(batch.trg, manager.model.pad_index)
 
-    _look_before(import_module("joeynmt.training").TrainManager, "_train_step", look)
-    return _main_of("joeynmt.__main__")
-
-
-def _main_of(module: str) -> Callable[[], Any]:
-    main: Callable[[], Any] = import_module(module).main
-    return main
+    look_before(import_module("joeynmt.training").TrainManager, "_train_step", look)
+    return main_of("joeynmt.__main__")
 
 
 WATCHED = {
@@ -157,13 +125,9 @@ WATCHED = {
 
 def main() -> None:
     """Hang the watch in and hand over to the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("program", choices=list(WATCHED))
-    parser.add_argument("--result", type=Path, required=True)
+    parser = watch_parser(__doc__, WATCHED)
     parser.add_argument("--warmup", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     watch = Watch(options.result, warmup=options.warmup, steps=options.steps)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.cli.options import Device, Ensemble, average_of
-from nmt.cli.searching import GlossaryMode, Normalization, Utility
+from nmt.cli.searching import GlossaryMode, Normalization
 from nmt.errors import NMTError
+from nmt.risk import Utility
 
 if TYPE_CHECKING:
     from nmt.recipe import DecodingRecipe
@@ -70,7 +71,7 @@ class Asked:
         given = {
             "beam_size": self.beam_size,
             "length_penalty": self.length_penalty,
-            "normalization": self.normalization and self.normalization.value,
+            "normalization": self.normalization,
             "coverage_penalty": self.coverage_penalty,
             "min_length_ratio": self.min_length_ratio,
             "max_length_ratio": self.max_length_ratio,
@@ -93,7 +94,7 @@ class Asked:
         wishes = self._wishes()  # before the slow part
         return Translator.load(
             self.model,
-            device=self.device.value,
+            device=self.device,
             average=average_of(self.model, self.ensemble),
             decoding=self.decoding,
             request=self._request(),
@@ -120,7 +121,7 @@ class Asked:
             diversity_penalty=self.diversity_penalty or 0.0,
             preference_bonus=1.0 if self.preference_bonus is None else self.preference_bonus,
             sampling=sampling or None,
-            utility=None if self.mbr is None else self.mbr.value,
+            utility=self.mbr,
         )
 
     def _wishes(self) -> "Wishes":
@@ -128,7 +129,7 @@ class Asked:
 
         return Wishes(
             terms=() if self.glossary is None else read_glossary(self.glossary),
-            are_terms_required=self.glossary_mode is not GlossaryMode.soft,
+            are_terms_required=self.glossary_mode != "soft",
             avoided=() if self.avoid is None else read_avoided(self.avoid),
         )
 
@@ -137,7 +138,7 @@ class Asked:
         average_of(self.model, self.ensemble)
         sampled = ("--sample", self.sample is not None)
         has_glossary = ("--glossary", self.glossary is not None)
-        soft = ("--glossary-mode soft", self.glossary_mode is GlossaryMode.soft)
+        soft = ("--glossary-mode soft", self.glossary_mode == "soft")
         for option, value, (needed, is_there) in (
             ("--groups", self.groups, ("--diversity-penalty", self.diversity_penalty is not None)),
             ("--diversity-penalty", self.diversity_penalty, ("--groups", self.groups is not None)),

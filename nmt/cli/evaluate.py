@@ -1,7 +1,9 @@
 """`nmt evaluate`: translates a test set, prints its scores and writes a report."""
 
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +12,6 @@ import typer
 from nmt.cli.options import (
     BatchSize,
     BeamSize,
-    Device,
     DeviceOption,
     LengthPenalty,
     Model,
@@ -61,7 +62,7 @@ def evaluate_command(
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     threads: Threads = None,
 ) -> None:
     """Translate a test set, print its scores and write a report."""
@@ -89,10 +90,10 @@ def evaluate_command(
     if threads is not None:
         torch.set_num_threads(threads)
     if fit_confidence:
-        _fit_confidence(folder, device.value)
+        _fit_confidence(folder, device)
     translator = Translator.load(
         model,
-        device=device.value,
+        device=device,
         beam_size=beam_size,
         length_penalty=length_penalty,
         batch_size=batch_size,
@@ -138,10 +139,10 @@ def _fit_confidence(folder: "RunFolder", device: str) -> None:
 def _report_calibration(
     report: Path, translations: "Sequence[Translation]", references: "Sequence[str]"
 ) -> None:
-    """Say how well the confidence has told the quality of a test set, and draw it."""
+    """Say how well the confidence has told the quality of a test set, in numbers and a picture."""
     import numpy as np
 
-    from nmt.confidence import expected_calibration_error, reliability_plot
+    from nmt.confidence import calibration_bins, expected_calibration_error, reliability_plot
     from nmt.run_folder import write_atomically
     from nmt.translator import sentence_qualities
 
@@ -155,6 +156,9 @@ def _report_calibration(
     confidences = np.array([confidence for confidence, _, _ in told])
     qualities = sentence_qualities([text for _, text, _ in told], [ref for _, _, ref in told])
     error = expected_calibration_error(confidences, qualities)
+    bins = [asdict(one) for one in calibration_bins(confidences, qualities)]
+    numbers = {"expected_calibration_error": error, "bins": bins}
+    write_atomically(report / "calibration.json", json.dumps(numbers, indent=2) + "\n")
     write_atomically(report / "calibration.png", reliability_plot(confidences, qualities))
     print(f"confidence: expected calibration error {error:.3f}", file=sys.stderr)
 

@@ -1,7 +1,8 @@
 """The `nmt` command: puts the commands together and gives every outcome its exit code.
 
 The codes: 0 all well; 1 a defect of ours, with its traceback; 2 the input or the usage, in one
-line; 130 Ctrl-C; 141 the reader of a pipe has left. Nothing slow is imported before a command runs.
+line; 75 saved and stopped by a signal; 130 Ctrl-C; 141 the reader of a pipe has left. Nothing slow
+is imported before a command runs.
 """
 
 import os
@@ -19,9 +20,11 @@ from nmt.cli.info import info_command
 from nmt.cli.score import score_command
 from nmt.cli.train import train_command
 from nmt.cli.translate import translate_command
-from nmt.errors import NMTError
+from nmt.errors import NMTError, SavedAndStoppedError
 
 _INPUT_OR_USAGE = 2
+# What sysexits.h calls a failure that is gone when the same is tried again.
+_STOPPED = 75
 # What a shell reports for a program that a signal ended: 128 and the number of the signal.
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -84,6 +87,9 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except typer.TyperException as error:
         return _refuse(_in_house_style(error.format_message()))
+    except SavedAndStoppedError as stop:
+        _refuse(str(stop))
+        return _STOPPED
     except NMTError as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):

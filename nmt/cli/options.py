@@ -1,13 +1,12 @@
 """Options that several commands share, so that they read the same everywhere."""
 
-import math
-from collections.abc import Callable, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nmt.cli.declaring import choice, number, whole_number
 from nmt.errors import NMTError
 
 if TYPE_CHECKING:
@@ -17,34 +16,9 @@ if TYPE_CHECKING:
 SEARCH = "Search"
 MACHINE = "Machine"
 
-
-class Device(StrEnum):
-    """Where to compute."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Ensemble(StrEnum):
-    """How the probabilities of several models become one."""
-
-    linear = "linear"
-    log = "log"
-
-
-def number(option: str, *, above: float | None = None) -> Callable[[float | None], float | None]:
-    """Return a check that a number is finite and, where asked, above a bound."""
-
-    def check(value: float | None) -> float | None:
-        if value is None or (math.isfinite(value) and (above is None or value > above)):
-            return value
-        bound = ">= 0" if above is None else f"> {above:g}"
-        raise NMTError(f"{option} must be a number {bound}, got {value}")
-
-    return check
-
+# Those of the rooms they are for, which are not imported: `--help` is to be quick.
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Ensemble = Literal["linear", "log"]
 
 Model = Annotated[Path, typer.Option(metavar="RUN", help="A run folder.", show_default=False)]
 Models = Annotated[
@@ -57,7 +31,11 @@ Models = Annotated[
 ]
 EnsembleOption = Annotated[
     Ensemble | None,
-    typer.Option(help="Average an ensemble's probabilities or log-probabilities. [linear]"),
+    choice(
+        "--ensemble",
+        "Average an ensemble's probabilities or log-probabilities. [linear]",
+        Ensemble,
+    ),
 ]
 To = Annotated[
     str | None,
@@ -68,33 +46,28 @@ To = Annotated[
 ]
 BeamSize = Annotated[
     int | None,
-    typer.Option(
-        min=1,
-        help="Hypotheses kept; 1 is greedy search. [as in the recipe]",
-        rich_help_panel=SEARCH,
+    whole_number(
+        "--beam-size", "Hypotheses kept; 1 is greedy search. [as in the recipe]", panel=SEARCH
     ),
 ]
 LengthPenalty = Annotated[
     float | None,
-    typer.Option(
-        min=0,
-        callback=number("--length-penalty"),
-        help="Favours long output; 0 is none. [as in the recipe]",
-        rich_help_panel=SEARCH,
-    ),
+    number("--length-penalty", "Favours long output; 0 is none. [as in the recipe]", panel=SEARCH),
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(
-        min=1,
-        help="Sentences translated at once. [as in the recipe]",
-        rich_help_panel=MACHINE,
-    ),
+    whole_number("--batch-size", "Sentences translated at once. [as in the recipe]", panel=MACHINE),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where to compute.", rich_help_panel=MACHINE)]
+DeviceOption = Annotated[Device, choice("--device", "Where to compute.", Device, panel=MACHINE)]
 Threads = Annotated[
-    int | None,
-    typer.Option(min=1, help="CPU threads to compute with. [all]", rich_help_panel=MACHINE),
+    int | None, whole_number("--threads", "CPU threads to compute with. [all]", panel=MACHINE)
+]
+Alignments = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write there, line by line, which words belong together: 0-0 1-2, source first.",
+    ),
 ]
 
 
@@ -106,4 +79,4 @@ def average_of(models: Sequence[Path], ensemble: Ensemble | None) -> "Average":
     """
     if ensemble is not None and len(models) == 1:
         raise NMTError("--ensemble needs --model more than once")
-    return "log" if ensemble is Ensemble.log else "linear"
+    return ensemble or "linear"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.options import (
+    Alignments,
     BatchSize,
-    Device,
     DeviceOption,
     EnsembleOption,
     Models,
@@ -50,13 +50,6 @@ _Json = Annotated[
         help="Write an object a line: log_prob, num_tokens, token_log_probs, pieces, alignment.",
     ),
 ]
-_Alignments = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write there, line by line, which words belong together: 0-0 1-2, source first.",
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +69,9 @@ def score_command(
     ensemble: EnsembleOption = None,
     to: To = None,
     as_json: _Json = False,
-    alignments: _Alignments = None,
+    alignments: Alignments = None,
     batch_size: BatchSize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     threads: Threads = None,
 ) -> None:
     """Score given translations: for each pair its log-probability and number of tokens."""
@@ -96,7 +89,7 @@ def score_command(
     if threads is not None:
         torch.set_num_threads(threads)
     scorer = Scorer.load(
-        model, device=device.value, average=average, batch_size=batch_size, target_lang=to
+        model, device=device, average=average, batch_size=batch_size, target_lang=to
     )
     scored = scorer.score((entry.source, entry.target) for entry in entries)
     if n_best_file is not None:
@@ -139,7 +132,7 @@ def _n_best_entry(line: str, place: str, sources: list[str]) -> _Entry:
     first, _, rest = line.partition(_SEPARATOR)
     text, separator, _ = rest.rpartition(_SEPARATOR)
     if not separator or not first.isascii() or not first.isdigit():
-        raise DataError(f"{place}: must be INDEX ||| TRANSLATION ||| SCORE, got {line!r}")
+        raise DataError(f"{place} must be INDEX ||| TRANSLATION ||| SCORE, got {line!r}")
     index = int(first)
     if index >= len(sources):
         raise DataError(

@@ -27,6 +27,12 @@ def train_command(
         Path | None,
         typer.Option(help="The run folder. By default runs/ and the recipe's name."),
     ] = None,
+    allow_changes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changes", help="Go on with a recipe that has changed since the run began."
+        ),
+    ] = False,
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the resolved recipe and leave.")
     ] = False,
@@ -40,6 +46,6 @@ def train_command(
         return
     from nmt.training import train
 
-    folder = train(resolved, run_dir or Path("runs") / recipe.stem)
+    folder = train(resolved, run_dir or Path("runs") / recipe.stem, allow_changes=allow_changes)
     for score in folder.scores():
         print(f"{score['name']} = {score['value']:.2f}  {score['signature']}")

@@ -10,10 +10,11 @@ import typer
 
 from nmt.cli import searching
 from nmt.cli.asked import Asked
+from nmt.cli.declaring import whole_number
 from nmt.cli.options import (
+    Alignments,
     BatchSize,
     BeamSize,
-    Device,
     DeviceOption,
     EnsembleOption,
     LengthPenalty,
@@ -37,10 +38,9 @@ _Output = Annotated[
 ]
 _NBest = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Write up to N lines for each line, the best first, in the form INDEX ||| TRANSLATION "
+    whole_number(
+        "--n-best",
+        "Write up to N lines for each line, the best first, in the form INDEX ||| TRANSLATION "
         "||| SCORE. INDEX counts the input's lines from 0.",
     ),
 ]
@@ -49,13 +49,6 @@ _Json = Annotated[
     typer.Option(
         "--json",
         help="Write an object a line: text, score, confidence, hypotheses, pieces, alignment.",
-    ),
-]
-_Alignments = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Write there, line by line, which words belong together: 0-0 1-2, source first.",
     ),
 ]
 
@@ -68,7 +61,7 @@ def translate_command(
     output_file: _Output = None,
     n_best: _NBest = None,
     as_json: _Json = False,
-    alignments: _Alignments = None,
+    alignments: Alignments = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     normalization: searching.NormalizationOption = None,
@@ -92,7 +85,7 @@ def translate_command(
     preference_bonus: searching.PreferenceBonus = None,
     avoid: searching.AvoidFile = None,
     batch_size: BatchSize = None,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     threads: Threads = None,
 ) -> None:
     """Translate text: one line for each line, in order, blank for blank."""

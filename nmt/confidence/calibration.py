@@ -104,7 +104,7 @@ def reliability_plot(confidences: NDArray[np.float64], qualities: NDArray[np.flo
     for one in bins:
         place = (one.confidence, one.quality)
         axes.annotate(str(one.count), place, xytext=(5, -11), textcoords="offset points")
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="chrF / 100")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="chrF2 / 100")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left")
     picture = io.BytesIO()

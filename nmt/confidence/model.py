@@ -65,7 +65,7 @@ def fit_confidence(rows: Numbers, qualities: Numbers) -> ConfidenceModel:
 
     Args:
         rows: Their features, (N, F), N at least 1.
-        qualities: Their sentence-level chrF divided by 100, each in [0, 1], (N,).
+        qualities: Their sentence-level chrF2 divided by 100, each in [0, 1], (N,).
 
     Raises:
         ValueError: There are none, not as many of both, or a quality outside its range.

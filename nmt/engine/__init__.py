@@ -2,16 +2,19 @@
 
 from nmt.engine.engine import Engine, ModelEngine, ScoringEngine, Source, State
 from nmt.engine.ensemble import Average, EnsembleEngine
+from nmt.engine.folded import FoldedEngine, can_fold
 from nmt.engine.forcing import ForcedTarget, force_targets
 
 __all__ = [
     "Average",
     "Engine",
     "EnsembleEngine",
+    "FoldedEngine",
     "ForcedTarget",
     "ModelEngine",
     "ScoringEngine",
     "Source",
     "State",
+    "can_fold",
     "force_targets",
 ]

@@ -3,30 +3,15 @@
 All counting is sacreBLEU's. Knows lines of text; which model wrote them is no matter here.
 """
 
-import functools
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nmt.bleu import build_bleu, tokenizer_for
 from nmt.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
-    from sacrebleu.metrics.bleu import BLEU
-
-_log = logging.getLogger(__name__)
-
-# The languages for which words between spaces are the wrong unit, by two- and three-letter code.
-_BLEU_TOKENIZERS = {
-    "zh": "zh",
-    "zho": "zh",
-    "cmn": "zh",
-    "ja": "ja-mecab",
-    "jpn": "ja-mecab",
-    "ko": "ko-mecab",
-    "kor": "ko-mecab",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,51 +97,12 @@ def _build_metric(name: str, target_lang: str, bleu_tokenizer: str | None) -> "M
 
     match name:
         case "BLEU" if bleu_tokenizer is not None:
-            return _build_bleu_as_asked(bleu_tokenizer)
+            return build_bleu(bleu_tokenizer)
         case "BLEU":
-            return _build_bleu_for(target_lang)
+            return build_bleu(tokenizer_for(target_lang))
         case "chrF2":
             return CHRF()
         case "TER":
             return TER()
         case _:
             raise RecipeError(f"metric must be one of 'BLEU', 'chrF2', 'TER', got {name!r}")
-
-
-def _build_bleu_as_asked(tokenizer: str) -> "BLEU":
-    from sacrebleu.metrics.bleu import BLEU
-
-    if tokenizer not in BLEU.TOKENIZERS:
-        known = ", ".join(repr(name) for name in BLEU.TOKENIZERS)
-        raise RecipeError(f"bleu_tokenizer must be one of {known}, got {tokenizer!r}")
-    try:
-        return _build_bleu(tokenizer)
-    except (RuntimeError, OSError) as error:  # its package is missing; its file cannot be fetched
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"bleu_tokenizer {tokenizer!r} cannot be used here: {reason}") from error
-
-
-def _build_bleu_for(target_lang: str) -> "BLEU":
-    language = target_lang.replace("_", "-").split("-")[0].lower()  # zh of zh-CN, zho of zho_Hans
-    tokenizer = _BLEU_TOKENIZERS.get(language, "13a")
-    try:
-        return _build_bleu(tokenizer)
-    except RuntimeError:  # MeCab is a package of its own
-        extra = tokenizer.removesuffix("-mecab")
-        _notify_once(
-            f"BLEU is counted over characters: {tokenizer!r}, the tokenizer for {target_lang!r}, "
-            f"is not installed; install sacrebleu[{extra}] to count words"
-        )
-        return _build_bleu("char")
-
-
-def _build_bleu(tokenizer: str) -> "BLEU":
-    from sacrebleu.metrics.bleu import BLEU
-
-    # `force` changes no number; it silences a warning about tokenized text that the report gives.
-    return BLEU(tokenize=tokenizer, force=True)
-
-
-@functools.cache
-def _notify_once(notice: str) -> None:
-    _log.warning(notice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,11 @@ from nmt.shipped import shipped_folder
 
 # What is a line's end to some versions of YAML, and comes back from a plain scalar as another one.
 _LINE_ENDS = frozenset("\n\r\x85\u2028\u2029")
+
+
+# A recipe has two hundred settings; what is far beyond that is no recipe.
+_MOST_BYTES = 1_000_000
+_MOST_VALUES = 10_000
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -56,7 +62,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8")
+        with path.open("rb") as stream:
+            data = stream.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise RecipeError(f"{path}: a recipe must have at most {_MOST_BYTES:,} bytes")
+        text = data.decode("utf-8")
     except OSError as error:
         raise RecipeError(f"{path}: cannot read the recipe: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -73,7 +83,13 @@ def parse_recipe(text: str, *, name: str, overrides: Sequence[str] = ()) -> Reci
     tree = _read_yaml(text, name)
     overridden = _apply_overrides(tree, overrides)
     try:
-        return Recipe.model_validate(_plain(tree))
+        plain = _plain(tree, itertools.count())
+    except RecursionError as error:
+        raise RecipeError(f"{name}: a recipe must not be nested so deeply") from error
+    except OverflowError as error:
+        raise RecipeError(f"{name}: a recipe must have at most {_MOST_VALUES:,} values") from error
+    try:
+        return Recipe.model_validate(plain)
     except ValidationError as error:
         raise RecipeError(complaints(error, name, tree, overridden)) from error
 
@@ -128,6 +144,8 @@ def _read_yaml(text: str, name: str) -> CommentedMap:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}" if mark else name
         raise RecipeError(f"{place}: not valid YAML: {error.problem or error.context}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{name}: a recipe must not be nested so deeply") from error
     except (YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"{name}: not valid YAML: {reason}") from error
@@ -178,12 +196,22 @@ def _set(tree: CommentedMap, path: tuple[str, ...], value: Any, override: str) -
     node[path[-1]] = value
 
 
-def _plain(node: Any) -> Any:
-    """Return the tree in plain types, which strict checking asks for; lists become tuples."""
+def _plain(node: Any, numbers: Iterator[int]) -> Any:
+    """Return the tree in plain types, which strict checking asks for; lists become tuples.
+
+    Args:
+        node: A tree, whose parts may stand in it many times over.
+        numbers: Counts the values.
+
+    Raises:
+        OverflowError: There are too many values.
+    """
+    if next(numbers) > _MOST_VALUES:
+        raise OverflowError
     if isinstance(node, Mapping):
-        return {str(key): _plain(value) for key, value in node.items()}
+        return {str(key): _plain(value, numbers) for key, value in node.items()}
     if isinstance(node, CommentedSeq | list):
-        return tuple(_plain(value) for value in node)
+        return tuple(_plain(value, numbers) for value in node)
     if isinstance(node, bool) or node is None:
         return node
     for kind in (int, float, str):

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from nmt.recipe.data import DataRecipe, PositiveInt, Section
 
+# Far above what anyone trains; a recipe from elsewhere must not fill memory or run for ever.
+Size = Annotated[int, Field(ge=1, le=65_536)]
+NumLayers = Annotated[int, Field(ge=1, le=100)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -26,7 +29,7 @@ class TokenizerRecipe(Section):
             Provilkov et al. 2020): 0.1 is a start for either.
     """
 
-    vocab_size: PositiveInt = 8000
+    vocab_size: Annotated[int, Field(ge=1, le=10_000_000)] = 8000
     model_type: Literal["unigram", "bpe"] = "unigram"
     joint: bool = True
     character_coverage: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -54,11 +57,11 @@ class EncoderRecipe(Section):
             is none.
     """
 
-    num_layers: PositiveInt = 2
-    hidden_size: PositiveInt = 256
+    num_layers: NumLayers = 2
+    hidden_size: Size = 256
     cell: Cell = "lstm"
     directions: Literal["both", "bottom", "forward", "backward"] = "both"
-    residual_from: Annotated[int, Field(ge=2)] | None = 2
+    residual_from: Annotated[int, Field(ge=2, le=100)] | None = 2
 
     @property
     def state_size(self) -> int:
@@ -95,9 +98,9 @@ class AttentionRecipe(Section):
     """
 
     kind: Literal["dot", "scaled_dot", "general", "additive"] = "general"
-    size: PositiveInt | None = None
+    size: Size | None = None
     query: Literal["bottom", "top", "previous"] = "bottom"
-    num_heads: PositiveInt = 1
+    num_heads: Size = 1
     window: PositiveInt | None = None
     coverage: bool = False
 
@@ -127,13 +130,13 @@ class DecoderRecipe(Section):
             added; null is none.
     """
 
-    num_layers: PositiveInt = 2
-    hidden_size: PositiveInt = 512
+    num_layers: NumLayers = 2
+    hidden_size: Size = 512
     cell: Cell = "lstm"
     feedback: Literal["context", "attentional"] | None = None
     readout: Literal["attentional", "maxout", "direct", "hidden"] = "attentional"
-    readout_size: PositiveInt | None = None
-    residual_from: Annotated[int, Field(ge=2)] | None = 3
+    readout_size: Size | None = None
+    residual_from: Annotated[int, Field(ge=2, le=100)] | None = 3
 
     @model_validator(mode="after")
     def _readout_has_a_size(self) -> Self:
@@ -179,7 +182,7 @@ class ModelRecipe(Section):
             `all` makes the source embedding the same too (needs a joint tokenizer).
     """
 
-    embedding_size: PositiveInt = 512
+    embedding_size: Size = 512
     encoder: EncoderRecipe = EncoderRecipe()
     attention: AttentionRecipe | None = AttentionRecipe()
     decoder: DecoderRecipe = DecoderRecipe()
@@ -278,6 +281,8 @@ class TrainingRecipe(Section):
         patience: Validations without gain before training stops.
         checkpoint_metric: What chooses the best checkpoint.
         average_checkpoints: Translate with the mean of the best n; null is the single best.
+        save_every_minutes: Longest time without a checkpoint to go on from; null saves only after
+            each epoch.
         validation_sentences: Lines of the validation set translated at each validation; null is
             all.
     """
@@ -306,8 +311,9 @@ class TrainingRecipe(Section):
     average_checkpoints: Annotated[int, Field(ge=2)] | None = None
     validate_every: PositiveInt = 1
     validation_sentences: PositiveInt | None = None
-    num_workers: Annotated[int, Field(ge=0)] = 0
-    threads: PositiveInt | None = None
+    save_every_minutes: Annotated[float, Field(gt=0)] | None = 10.0
+    num_workers: Annotated[int, Field(ge=0, le=4096)] = 0
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     tensorboard: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1

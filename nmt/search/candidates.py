@@ -1,9 +1,11 @@
 """The highest of many values, ties in order: what every search chooses with."""
 
-import torch
 from torch import Tensor
 
 IMPOSSIBLE = float("-inf")
+
+# So many values more than are asked for are looked at where some are equal.
+_MORE = 16
 
 
 def highest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -21,7 +23,19 @@ def highest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     tied = (best[:, 1:] == best[:, :-1]).any(dim=1)
     best, columns = best[:, :count], columns[:, :count]
     if tied.any():
-        ordered = torch.sort(values[tied], dim=1, descending=True, stable=True)
-        best[tied] = ordered.values[:, :count]
-        columns[tied] = ordered.indices[:, :count]
+        best[tied], columns[tied] = _in_order(values[tied], count)
     return best, columns
+
+
+def _in_order(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Do as `highest`, for rows in which some of the highest values are equal."""
+    size = values.size(1)
+    best, columns = values.topk(min(count + _MORE, size))
+    if best.size(1) == size or (best[:, count - 1] > best[:, -1]).all():  # all equals are here
+        columns, order = columns.sort(dim=1)
+        best = best.gather(1, order)
+        best, order = best.sort(dim=1, descending=True, stable=True)
+        columns = columns.gather(1, order)
+    else:
+        best, columns = values.sort(dim=1, descending=True, stable=True)
+    return best[:, :count], columns[:, :count]

@@ -196,9 +196,10 @@ class Guide:
         """Tell what score a row cannot better, however it goes on.
 
         Its log-probability only falls, and its bonuses are at most those of all preferred phrases.
-        Their sum weighs least after the greatest length penalty, that of the longest hypothesis,
-        where it is negative, and after the least one, that of the next length, where it is not.
-        The coverage penalty is 0 at best. A diversity penalty enters no score.
+        Length penalties grow with the length: where the sum is negative, the greatest of them, that
+        of the longest hypothesis, leaves most of a score; where it is not, the least of them does,
+        that of the next length. The coverage penalty is 0 at best. A diversity penalty enters no
+        score. Rounding keeps the order of what is added and divided, and so the bound.
 
         Args:
             log_probs: (R,).

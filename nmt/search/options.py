@@ -35,11 +35,13 @@ class SearchOptions:
             0; both count EOS.
         min_target_length: Tokens that any hypothesis must have, EOS included, at least 1.
         no_repeat_ngram_size: So many tokens never follow each other twice in a hypothesis, at least
-            1; None lets them. Tokens of a forced prefix and of required phrases are let through.
-        num_groups: In how many groups the beam is searched, a divisor of `beam_size`; 1 is the
-            plain beam search.
-        diversity_penalty: What it costs a group, in log-probability, to choose a token that an
-            earlier group chose at the same position, once for each beam that chose it, at least 0.
+            1; None lets them. Paulus et al. (2018) take 3. Tokens of a forced prefix and of
+            required phrases are let through.
+        num_groups: G of Vijayakumar et al. 2018: in how many groups the beam is searched, a divisor
+            of `beam_size`; 1 is the plain beam search.
+        diversity_penalty: λ of the same: what it costs a group, in log-probability, to choose a
+            token that an earlier group chose at the same position, once for each beam that chose
+            it, at least 0.
         preference_bonus: What each token of a preferred phrase adds to what hypotheses are ranked
             by, in log-probability, at least 0.
 
@@ -149,9 +151,11 @@ class SamplingOptions:
         seed: Other seeds draw other translations, at least 0.
         temperature: What log-probabilities are divided by before drawing, above 0: 1 draws as the
             model says, less makes likely tokens likelier.
-        top_k: Draw among so many most probable tokens only, at least 1; None among all.
-        top_p: Draw among the fewest most probable tokens whose probabilities sum to this at least,
-            after `temperature` and `top_k`, above 0 and at most 1; None among all.
+        top_k: Draw among so many most probable tokens only (Fan et al. 2018), at least 1; None
+            among all.
+        top_p: Draw among the fewest most probable tokens whose probabilities sum to this at least
+            (the nucleus of Holtzman et al. 2020), after `temperature` and `top_k`, above 0 and at
+            most 1; None among all.
 
     Raises:
         ValueError: A value is outside its range.

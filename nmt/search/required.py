@@ -1,8 +1,10 @@
 """Required phrases: how far a hypothesis has met them, and whether it still can.
 
-Beam search with them is the dynamic beam allocation of Post & Vilar (2018): hypotheses that have
-met equally many required tokens form a bank, and the places of the beam are dealt out over the
-banks. See `allocation.py` for the dealing.
+Hokamp & Liu (2017) search with a beam for each number of required tokens that are met. Dynamic beam
+allocation (Post & Vilar 2018), which is done here, has one beam for all: hypotheses that have met
+equally many form a bank, and the places of the beam are dealt out over the banks. See
+`allocation.py` for the dealing. Beside that, `Required.rulings` keeps the room that they need, so
+that no hypothesis comes to its greatest length without them.
 """
 
 from collections.abc import Iterable, Sequence

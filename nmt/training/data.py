@@ -34,6 +34,7 @@ from nmt.corpus import (
 from nmt.errors import DataError
 from nmt.recipe import Recipe
 from nmt.tokenizer import Tokenizer, tag_ids
+from nmt.training.position import Position
 from nmt.translator import choose_device
 
 _log = logging.getLogger(__name__)
@@ -104,8 +105,9 @@ def load_corpora(recipe: Recipe) -> Corpora:
 class TranslationData(LightningDataModule):
     """Token ids of the training and validation sets, as loaders of batches.
 
-    The position in the data is two numbers, the epoch and how many of its batches were consumed,
-    see `start_at`: everything else follows from them and the recipe's seed.
+    The position in the data is two numbers, the epoch and how many of its batches were consumed:
+    everything else follows from them and the recipe's seed. The trainer's current epoch is the one,
+    `position`, which is the training's own, has the other.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class TranslationData(LightningDataModule):
         """
         super().__init__()
         self._recipe = training = recipe.training
+        self.position = Position()
         prepared = [
             _prepared(corpora.cache, one, tokenizers, max_length=training.max_length)
             for one in corpora.training_sets
@@ -135,7 +138,6 @@ class TranslationData(LightningDataModule):
         self._sampled = _sampled(self._train, tokenizers, recipe)
         tag = recipe.data.tag_of(recipe.data.direction[1])
         self._validation = _dataset(corpora.validation, tokenizers, tag)
-        self._start = (0, 0)
         self.num_too_long = len(corpora.train) - len(self._train)
         if not len(self._validation):
             raise DataError("validation set must have pairs with text on both sides, got none")
@@ -152,27 +154,13 @@ class TranslationData(LightningDataModule):
         lengths = self._train.target.lengths if self._draw is None else self._draw.target_lengths
         return int((lengths + 1).sum())
 
-    def start_at(self, epoch: int, batch: int) -> None:
-        """Let the training batches of an epoch begin behind those that were consumed.
-
-        Args:
-            epoch: Counts from 0; epochs before and after it are whole.
-            batch: How many of its batches were consumed.
-
-        Raises:
-            ValueError: The epoch has less batches.
-        """
-        if not 0 <= batch <= self.num_batches:
-            raise ValueError(f"batch must be in [0, {self.num_batches}], got {batch}")
-        self._start = (epoch, batch)
-
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the trainer's current epoch, those consumed left out.
 
         Its length is that of the whole epoch: a trainer that goes on counts from where it was.
         """
         epoch = self.trainer.current_epoch if self.trainer else 0
-        start = self._start[1] if self._start[0] == epoch else 0
+        start = self.position.batch
         buckets = self._buckets(self._train, epoch=epoch, start=start, draw=self._draw)
         workers = self._recipe.num_workers
         return DataLoader(

@@ -6,23 +6,25 @@ import logging
 import math
 import os
 import warnings
-import zipfile
-from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from nmt.corpus import SentencePair
 from nmt.engine import ModelEngine
-from nmt.errors import CheckpointError, RecipeError
+from nmt.errors import RecipeError
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.run_folder import RunFolder, average_weights, write_weights
 from nmt.tokenizer import tag_ids
-from nmt.training.checkpoints import DirectCheckpointIO
+from nmt.training.checkpoints import RunCheckpointIO, find_checkpoint
 from nmt.training.data import TranslationData
+from nmt.training.divergence import Divergence
 from nmt.training.module import TranslationModule
 from nmt.training.progress import ProgressBar
+from nmt.training.saving import Saving
+from nmt.training.signals import StopRequests
 from nmt.training.validation import Validation
 from nmt.translator import Translator, choose_device
 
@@ -37,6 +39,8 @@ def fit(
     model: Seq2Seq,
     data: TranslationData,
     validation_pairs: list[SentencePair],
+    *,
+    stops: StopRequests | None = None,
 ) -> None:
     """Train a model, from the last checkpoint where there is one, and write its weights.
 
@@ -46,11 +50,13 @@ def fit(
         model: What to train; its weights change.
         data: Batches to train and validate on.
         validation_pairs: The validation set as text.
+        stops: Whether the run is asked to stop.
 
     Raises:
         RecipeError: The schedule does not fit the number of steps.
-        CheckpointError: The last checkpoint is damaged.
-        KeyboardInterrupt: Ctrl-C; the last checkpoint stays.
+        CheckpointError: The checkpoints are damaged.
+        SavedAndStoppedError: A signal has asked for it; all that was done is saved.
+        KeyboardInterrupt: A second Ctrl-C; the last checkpoint stays.
     """
     training = recipe.training
     # oneDNN keeps what it makes ready for every new shape of a batch, and memory with it: hundreds
@@ -59,15 +65,16 @@ def fit(
     total_steps = count_steps(training, num_batches=data.num_batches)
     translator = _translator(model, folder, recipe)
     validation = Validation(folder, recipe, validation_pairs, translator.translate)
-    trainer = _trainer(recipe, folder, [ProgressBar(), validation])
+    stops = stops or StopRequests()
+    saving = Saving(folder, validation, stops, every_minutes=training.save_every_minutes)
+    trainer = _trainer(recipe, folder, [ProgressBar(), validation, Divergence(folder), saving])
     module = TranslationModule(model, training, total_steps=total_steps)
-    last = folder.last_checkpoint if folder.last_checkpoint.exists() else None
-    if last is not None:
-        _check_checkpoint(last)
-        _log.info("going on from %s", last)
-    elif folder.metrics():
+    data.position = module.position
+    last = find_checkpoint(folder)
+    if last is None and folder.metrics():
         _log.info("%s is missing: starting anew", folder.last_checkpoint)
-    _run(trainer, module, data, None if last is None else str(last))
+    with stops.deferred():
+        _run(trainer, module, data, None if last is None else str(last))
     files = validation.best_files()
     write_weights(folder.weights_file, average_weights(files))
     names = ", ".join(file.stem for file in files)
@@ -122,7 +129,8 @@ def _trainer(recipe: Recipe, folder: RunFolder, callbacks: list[Callback]) -> Tr
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        plugins=[DirectCheckpointIO()],
+        # not SLURM's environment: there Lightning would put the job into the queue again by itself
+        plugins=[RunCheckpointIO(folder), LightningEnvironment()],
         default_root_dir=folder.path,
     )
 
@@ -135,16 +143,6 @@ def _logger(recipe: Recipe, folder: RunFolder) -> Any:
     return TensorBoardLogger(folder.path, name="tensorboard", version="")
 
 
-def _check_checkpoint(path: Path) -> None:
-    """See that a checkpoint is whole, without loading its tensors.
-
-    Raises:
-        CheckpointError: It is cut off or something else.
-    """
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path}: damaged or cut off; delete it to train from the start")
-
-
 def _run(
     trainer: Trainer, module: TranslationModule, data: TranslationData, checkpoint: str | None
 ) -> None:
@@ -153,6 +151,8 @@ def _run(
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*does not have many workers")
         warnings.filterwarnings("ignore", message=".*persistent_workers=True")
+        # it is: it begins where the position says
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
         try:
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:

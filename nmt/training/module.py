@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,31 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from nmt.batching import Batch
+from nmt.errors import CheckpointError
 from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
+from nmt.training.checkpoints import is_of_model
+from nmt.training.position import Position
 from nmt.training.schedules import rate_factor
 
 PLATEAU_FACTOR = 0.5
 PLATEAU_PATIENCE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedStep:
+    """An optimizer step that was left out, and what was in it.
+
+    Attributes:
+        loss: Summed over the step's batches.
+        gradient_norm: Of all weights together; this or the loss is no number.
+        batches: What it was computed from.
+    """
+
+    loss: float
+    gradient_norm: float
+    batches: tuple[Batch, ...]
 
 
 class TranslationModule(LightningModule):
@@ -39,18 +59,34 @@ class TranslationModule(LightningModule):
         self.model = model
         self.recipe = recipe
         self.total_steps = total_steps
+        self.position = Position()
+        # of the optimizer step under way
         self._tokens_of_step: list[int] = []
+        self._batches_of_step: list[Batch] = []
+        self._loss_of_step = torch.zeros(())
+        self._has_stepped = False
+        self._skipped: SkippedStep | None = None
+        # sum over tokens, and their number: losses, and what these gain by the right sources
         self._validation = torch.zeros(2, dtype=torch.float64)
+        self._source_use = torch.zeros(2, dtype=torch.float64)
+
+    @property
+    def is_within_step(self) -> bool:
+        """Whether gradients wait for those of further batches."""
+        return bool(self._tokens_of_step)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
-        """Seed dropout anew in every epoch, by the recipe's seed and the epoch alone.
+        """Seed all generators anew in every epoch, by the recipe's seed and the epoch alone.
 
         A run that goes on from a checkpoint then draws what an unbroken one draws, whatever else
         has drawn before: the loaders do, and not the same number of times.
         """
         if batch_index == 0:
             sequence = np.random.SeedSequence((self.recipe.seed, self.current_epoch))
-            torch.manual_seed(int(sequence.generate_state(1)[0]))
+            seed = int(sequence.generate_state(1)[0])
+            for set_seed in (torch.manual_seed, random.seed, np.random.seed):
+                set_seed(seed)
+        self.position.batch += 1
 
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Any]:
         """Return what the gradient is taken of, and the batch's summed loss for the record.
@@ -68,6 +104,8 @@ class TranslationModule(LightningModule):
             astray = alignment_loss(attention, batch.alignment)
             loss = loss + self.recipe.guided_alignment * astray
         self._tokens_of_step.append(len(labels))
+        self._batches_of_step.append(batch)
+        self._loss_of_step = self._loss_of_step.to(loss.device) + loss.detach()
         return {
             "loss": loss / self._tokens_of_step[0],
             "summed_loss": loss.detach(),
@@ -85,24 +123,111 @@ class TranslationModule(LightningModule):
                     parameter.grad.mul_(factor)
         self._tokens_of_step = []
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradients by their norm; where that or the loss is no number, skip the step.
+
+        An optimizer leaves weights without a gradient as they are, and all it remembers of them.
+        """
+        norm = torch.nn.utils.get_total_norm(
+            [weight.grad for weight in self.parameters() if weight.grad is not None]
+        )
+        if gradient_clip_val is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm)
+        loss = self._loss_of_step
+        self._has_stepped = bool(torch.isfinite(norm) & torch.isfinite(loss))
+        if self._has_stepped:
+            self.position.step += 1
+            self.position.skipped_in_row = 0
+        else:
+            for weight in self.parameters():
+                weight.grad = None
+            # a scaler finds its factor by making gradients too large
+            if self.recipe.precision != "fp16" or not torch.isfinite(loss):
+                self._skip(float(loss), float(norm))
+        self._batches_of_step = []
+        self._loss_of_step = torch.zeros(())
+
+    def take_skipped(self) -> SkippedStep | None:
+        """Return the step that was just skipped, once; None where it was not."""
+        skipped, self._skipped = self._skipped, None
+        return skipped
+
+    def _skip(self, loss: float, gradient_norm: float) -> None:
+        self.position.num_skipped += 1
+        self.position.skipped_in_row += 1
+        self._skipped = SkippedStep(loss, gradient_norm, tuple(self._batches_of_step))
+
     def on_validation_epoch_start(self) -> None:
         """Begin a new mean."""
         self._validation.zero_()
+        self._source_use.zero_()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Add the negative log-likelihood of a batch; no smoothing."""
+        """Add the negative log-likelihood of a batch, and that with its neighbours' sources."""
+        right = self._likelihood(batch)
+        self._validation += right
+        if len(batch.indices) > 1:
+            shuffled = replace(
+                batch,
+                source_ids=batch.source_ids.roll(1, dims=0),
+                source_lengths=batch.source_lengths.roll(1),
+            )
+            self._source_use += self._likelihood(shuffled) - right
+            self._source_use[1] += right[1]
+
+    def _likelihood(self, batch: Batch) -> Tensor:
+        """Return the summed negative log-likelihood and the number of tokens, (2,), float64."""
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
         nll, _ = self._loss(batch, batch.target_input_ids, labels, label_smoothing=0.0)
-        self._validation += torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
+        return torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
 
     def on_validation_epoch_end(self) -> None:
-        """Offer the mean negative log-likelihood per target token as `loss`."""
+        """Offer the mean negative log-likelihood per target token as `loss`.
+
+        And as `source_use` by how much it is greater with the sources of other sentences: a
+        translator that does not look at its source has about none.
+        """
         total, num_tokens = self._validation.tolist()
         loss = total / num_tokens
         self.log("loss", torch.tensor(loss, dtype=torch.float32))
-        if self.recipe.schedule == "plateau" and self.global_step >= self.recipe.warmup_steps:
+        gained, num_compared = self._source_use.tolist()
+        if num_compared:
+            self.log("source_use", torch.tensor(gained / num_compared, dtype=torch.float32))
+        if self.recipe.schedule == "plateau" and self.position.step >= self.recipe.warmup_steps:
             plateau: Any = self.lr_schedulers()
             plateau.step(loss)
+
+    def on_train_start(self) -> None:
+        """Let the optimizer be what the recipe says, also where a checkpoint knows another one."""
+        optimizer: Any = self.optimizers()
+        for group in optimizer.param_groups:
+            group["betas"] = self.recipe.adam_betas
+            group["weight_decay"] = self.recipe.weight_decay
+        if self.recipe.schedule == "plateau":
+            return
+        schedule: Any = self.lr_schedulers()
+        schedule.base_lrs = [self.recipe.learning_rate] * len(schedule.base_lrs)
+        factor = rate_factor(self.recipe, total_steps=self.total_steps)
+        for group in optimizer.param_groups:
+            group["initial_lr"] = self.recipe.learning_rate
+            group["lr"] = self.recipe.learning_rate * factor(schedule.last_epoch)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See that a checkpoint's tensors are this model's, before any is taken.
+
+        Raises:
+            CheckpointError: They are not.
+        """
+        if not is_of_model(checkpoint, self):
+            raise CheckpointError(
+                "the last checkpoint is not of the run's model, or has numbers that are none; "
+                "delete it to train from the start"
+            )
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedules."""
@@ -121,26 +246,26 @@ class TranslationModule(LightningModule):
         ]
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
-        """Step the schedule; that of plateaus has stepped at the validation.
+        """Step the schedule after a step that was taken; that of plateaus has at the validation.
 
         Lightning would step it only after the epoch's checkpoint has been saved: a run that goes on
         from there would miss a step.
         """
-        if self.recipe.schedule != "plateau":
+        if self.recipe.schedule != "plateau" and self._has_stepped:
             super().lr_scheduler_step(scheduler, metric)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take a step; the plateau schedule's warm-up is done here, by hand."""
         optimizer = args[2]
-        if self.recipe.schedule == "plateau" and self.global_step < self.recipe.warmup_steps:
-            factor = (self.global_step + 1) / self.recipe.warmup_steps
+        if self.recipe.schedule == "plateau" and self.position.step < self.recipe.warmup_steps:
+            factor = (self.position.step + 1) / self.recipe.warmup_steps
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate * factor
         super().optimizer_step(*args, **kwargs)
 
     def _inputs(self, batch: Batch) -> Tensor:
         """Return what the decoder reads: reference tokens, in part the model's own, (B, T)."""
-        probability = self.recipe.scheduled_sampling * self.global_step / self.total_steps
+        probability = self.recipe.scheduled_sampling * self.position.step / self.total_steps
         if probability == 0:
             return batch.target_input_ids
         self.model.eval()  # it chooses as it would when translating

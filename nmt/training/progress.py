@@ -28,7 +28,20 @@ class ProgressBar(Callback):
         self._progress: Progress | None = None
         self._summed_losses: list[torch.Tensor] = []
         self._num_tokens = 0
+        # of the epoch under way, before this process
+        self._earlier_losses = torch.zeros(0)
+        self._num_earlier_tokens = 0
         self._started = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the epoch's mean loss is made of: rounding depends on each number."""
+        num_tokens = self._num_earlier_tokens + self._num_tokens
+        return {"summed_losses": self._all_losses(), "num_tokens": num_tokens}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what an earlier start has summed up."""
+        self._earlier_losses = state_dict["summed_losses"]
+        self._num_earlier_tokens = state_dict["num_tokens"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
@@ -45,6 +58,7 @@ class ProgressBar(Callback):
         )
         total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
         done = int(trainer.num_training_batches) * trainer.current_epoch
+        done += len(self._earlier_losses)
         self._task = self._progress.add_task("training", total=total, completed=done)
         self._progress.start()
 
@@ -52,6 +66,8 @@ class ProgressBar(Callback):
         """Begin a new mean."""
         self._summed_losses = []
         self._num_tokens = 0
+        self._earlier_losses = torch.zeros(0)
+        self._num_earlier_tokens = 0
         self._started = time.monotonic()
 
     def on_train_batch_end(
@@ -98,11 +114,18 @@ class ProgressBar(Callback):
         self._stop()
 
     def _speed(self) -> float:
-        """Real target tokens of the epoch so far, for each second."""
+        """Real target tokens of the epoch so far, for each second; of this process alone."""
         return self._num_tokens / (time.monotonic() - self._started)
 
     def _mean_loss(self) -> float:
-        return torch.stack(self._summed_losses).double().sum().item() / self._num_tokens
+        num_tokens = self._num_earlier_tokens + self._num_tokens
+        return self._all_losses().double().sum().item() / num_tokens
+
+    def _all_losses(self) -> torch.Tensor:
+        """Return the summed loss of each batch of the epoch so far, (batches,), on the CPU."""
+        if not self._summed_losses:
+            return self._earlier_losses
+        return torch.cat((self._earlier_losses, torch.stack(self._summed_losses).cpu()))
 
     def _stop(self) -> None:
         if self._progress is not None:

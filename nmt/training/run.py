@@ -20,13 +20,15 @@ from nmt.corpus import describe_set
 from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluation import check_metrics, evaluate, write_report
 from nmt.model import Seq2Seq
-from nmt.recipe import Recipe, differences
+from nmt.recipe import Recipe
 from nmt.run_folder import RunFolder, cannot_write, model_for, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
+from nmt.training.changes import find_changes, needs_training
 from nmt.training.data import Corpora, TranslationData, load_corpora
 from nmt.training.embeddings import load_embeddings
 from nmt.training.fit import count_steps, fit
+from nmt.training.signals import StopRequests
 from nmt.training.tokenizers import prepare_tokenizers
 from nmt.translator import FEWEST_PAIRS, Translator, choose_device, learn_confidence
 
@@ -34,54 +36,50 @@ _log = logging.getLogger(__name__)
 
 _HandlerT = TypeVar("_HandlerT", bound=logging.Handler)
 
-# Settings named where a run folder is of another recipe.
-_MOST_CHANGES_SHOWN = 4
-# Where and how a run is computed, not what: a run may go on with other values of these.
-_FREE_TO_CHANGE = frozenset(
-    [
-        "data.cache_dir",
-        *(f"training.{key}" for key in ("device", "num_workers", "tensorboard", "threads")),
-    ]
-)
 
-
-def train(recipe: Recipe, run_dir: str | Path) -> RunFolder:
+def train(recipe: Recipe, run_dir: str | Path, *, allow_changes: bool = False) -> RunFolder:
     """Train a translator, or go on where an earlier call with the same recipe was.
 
     Args:
         recipe: Everything about the run.
         run_dir: The run folder; made if it is missing.
+        allow_changes: Go on also where the recipe is not that of the run any more, if it can be.
 
     Returns:
         The folder, with weights, report and card in it.
 
     Raises:
         NMTError: The recipe, its data or the folder cannot be used; nothing is lost.
+        SavedAndStoppedError: A signal has stopped the run, which the same call goes on with.
     """
     folder = RunFolder(run_dir)
-    _check(recipe, folder)
+    _check(recipe)
+    _check_folder(recipe, folder, allow_changes=allow_changes)
+    stops = StopRequests()
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
-    folder.make()
-    try:
-        with _logging_to(_StderrHandler()):
-            if is_finished(folder):
-                _log.info("%s is trained already: nothing to do", folder.path)
-                return folder
-            # The log file is opened when the run begins: one that does not leaves no file behind.
-            earlier = _Collector()
-            with _logging_to(earlier):
-                corpora = load_corpora(recipe)
-                if folder.is_started:
-                    _check_data(folder, corpora)
-                data = _prepare(recipe, folder, corpora)
-            with _logging_to(_LogFile(folder.log_file)) as log_file:
-                for record in earlier.records:
-                    log_file.handle(record)
-                with _saying_how_to_go_on(folder):
-                    _train(recipe, folder, corpora, data)
-    finally:
-        folder.remove_if_empty()
+    with stops.heeded(), folder.held() as killed, _logging_to(_StderrHandler()):
+        # again: another run may have begun here in between
+        changes = _check_folder(recipe, folder, allow_changes=allow_changes)
+        if is_finished(folder) and not changes:
+            _say_nothing_is_left(recipe, folder)
+            return folder
+        # The log file is opened when the run begins: one that does not leaves no file behind.
+        earlier = _Collector()
+        with _logging_to(earlier):
+            if killed is not None:
+                _log.info("%s was killed while it trained here", killed)
+            corpora = load_corpora(recipe)
+            if folder.is_started:
+                _check_data(folder, corpora)
+            data = _prepare(recipe, folder, corpora)
+            if changes:
+                _take_changes(recipe, folder, changes)
+        with _logging_to(_LogFile(folder.log_file)) as log_file:
+            for record in earlier.records:
+                log_file.handle(record)
+            with _saying_how_to_go_on(folder):
+                _train(recipe, folder, corpora, data, stops)
     return folder
 
 
@@ -92,7 +90,7 @@ def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         is_begun = folder.last_checkpoint.exists()
-        outcome = "goes on from the last whole epoch" if is_begun else "starts from the beginning"
+        outcome = "goes on from the last checkpoint" if is_begun else "starts from the beginning"
         _log.info("stopped; the same command %s", outcome)
         raise
 
@@ -102,7 +100,7 @@ def is_finished(folder: RunFolder) -> bool:
     return folder.card_file.exists() and folder.weights_file.exists()
 
 
-def _check(recipe: Recipe, folder: RunFolder) -> None:
+def _check(recipe: Recipe) -> None:
     """Find out before the work what would stop it later."""
     device = choose_device(recipe.training.device)
     if recipe.training.precision == "fp16" and device != "cuda":
@@ -118,24 +116,39 @@ def _check(recipe: Recipe, folder: RunFolder) -> None:
         target_lang=recipe.data.direction[1],
         bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
     )
+
+
+def _check_folder(recipe: Recipe, folder: RunFolder, *, allow_changes: bool) -> list[str]:
+    """See that the folder is of this run, or of none; return what the recipe changes."""
     if folder.is_started:
-        changes = [
-            change
-            for change in differences(folder.recipe, recipe)
-            if change.partition(":")[0] not in _FREE_TO_CHANGE
-        ]
-        if changes:
-            shown = changes[:_MOST_CHANGES_SHOWN]
-            if len(changes) > len(shown):
-                shown.append(f"and {len(changes) - len(shown)} more")
-            raise CheckpointError(
-                f"{folder.path} holds a run of another recipe ({'; '.join(shown)}); "
-                "choose another --run-dir, or delete it"
-            )
-    elif folder.holds_other_files():
+        return find_changes(recipe, folder, is_allowed=allow_changes)
+    if folder.holds_other_files():
         raise CheckpointError(
             f"{folder.path} holds files that are not of a run; choose another --run-dir"
         )
+    return []
+
+
+def _take_changes(recipe: Recipe, folder: RunFolder, changes: list[str]) -> None:
+    """Go on with a changed recipe; what comes after training is done again in any case."""
+    for change in changes:
+        _log.info("changed: %s", change)
+    stale = [folder.card_file, folder.confidence_file]
+    if needs_training(changes):
+        stale.append(folder.weights_file)  # they are a copy or a mean of what is in checkpoints/
+    for file in stale:
+        file.unlink(missing_ok=True)
+    entries = folder.metrics()
+    folder.change_recipe(recipe, changes, at=f"epoch {entries[-1]['epoch'] if entries else 0}")
+
+
+def _say_nothing_is_left(recipe: Recipe, folder: RunFolder) -> None:
+    _log.info(
+        "%s is trained already: nothing to do; to train longer, add --allow-changes and "
+        "training.max_epochs=N, more than %d",
+        folder.path,
+        recipe.training.max_epochs,
+    )
 
 
 def _check_data(folder: RunFolder, corpora: Corpora) -> None:
@@ -203,7 +216,13 @@ def _start(
         raise
 
 
-def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: TranslationData) -> None:
+def _train(
+    recipe: Recipe,
+    folder: RunFolder,
+    corpora: Corpora,
+    data: TranslationData,
+    stops: StopRequests,
+) -> None:
     for line in corpora.describe_cleaning():
         _log.info("%s", line)
     if data.num_too_long:
@@ -214,7 +233,7 @@ def _train(recipe: Recipe, folder: RunFolder, corpora: Corpora, data: Translatio
     if not folder.weights_file.exists():
         if not folder.last_checkpoint.exists():
             _start_from_embeddings(recipe, folder, model)
-        fit(recipe, folder, model, data, corpora.validation)
+        fit(recipe, folder, model, data, corpora.validation, stops=stops)
     if not folder.confidence_file.exists():
         _learn_confidence(recipe, folder, corpora)
     _evaluate(recipe, folder, corpora, model)

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,18 @@ from lightning import Callback, LightningModule, Trainer
 from nmt.corpus import SentencePair
 from nmt.evaluation import Score, compute_scores
 from nmt.recipe import Recipe
-from nmt.run_folder import RunFolder, replacing, write_atomically, write_weights
+from nmt.run_folder import RunFolder, write_atomically, write_weights
 from nmt.training.curves import draw_curves
 from nmt.training.module import TranslationModule
 
 _log = logging.getLogger(__name__)
 
 _NUM_SAMPLES = 3
+# A validation loss this many times the best, at so many validations in a row, is warned of.
+_FAR_ABOVE = 1.5
+_VALIDATIONS_TO_WARN = 3
+# Nats a token: translators that work have one and more.
+_LITTLE_USE = 0.1
 Translate = Callable[[Sequence[str]], list[str]]
 
 
@@ -51,6 +56,7 @@ class Validation(Callback):
         # (merit, epoch) of the weights kept, best first; merit: the higher the better
         self.best: list[tuple[float, int]] = []
         self.since_gain = 0
+        self._saved_before: list[Path] = []
         self._started = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -73,7 +79,7 @@ class Validation(Callback):
         hypotheses = self._translate([pair.source for pair in self._pairs])
         loss = float(trainer.callback_metrics["loss"])
         scores = self._score(hypotheses)
-        entry = self._entry(trainer, epoch, loss, scores)
+        entry = self._entry(trainer, pl_module.position.step, loss, scores)
         entry["samples"] = [
             {"source": pair.source, "reference": pair.target, "hypothesis": hypothesis}
             for pair, hypothesis in list(zip(self._pairs, hypotheses, strict=True))[:_NUM_SAMPLES]
@@ -81,19 +87,15 @@ class Validation(Callback):
         entries = [*self._folder.metrics(), entry]
         _write_lines(self._folder.metrics_file, entries)
         for logger in trainer.loggers:
-            logger.log_metrics(_numbers(entry), step=trainer.global_step)
+            logger.log_metrics(_numbers(entry), step=pl_module.position.step)
         draw_curves(entries, self._folder.curves_file)
         self._report(entry, scores)
+        for warning in _warnings(entries, max_epochs=self._recipe.training.max_epochs):
+            _log.warning("warning: %s", warning)
         self._keep(_merit(self._recipe.training.checkpoint_metric, loss, scores), epoch, pl_module)
         if self._is_without_gain():
             _log.info("stopped early: no gain in %d validations", self.since_gain)
             trainer.should_stop = True
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save everything that going on from here needs."""
-        with replacing(self._folder.last_checkpoint) as temporary:
-            trainer.save_checkpoint(temporary)
-        self._drop_others()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next start must know."""
@@ -103,6 +105,7 @@ class Validation(Callback):
         """Take what an earlier start knew."""
         self.best = [(float(merit), int(epoch)) for merit, epoch in state_dict["best"]]
         self.since_gain = int(state_dict["since_gain"])
+        self._saved_before = self.best_files()
 
     def best_files(self) -> list[Path]:
         """Return the files of the weights kept, best first."""
@@ -118,17 +121,18 @@ class Validation(Callback):
         )
 
     def _entry(
-        self, trainer: Trainer, epoch: int, loss: float, scores: Sequence[Score]
+        self, trainer: Trainer, step: int, loss: float, scores: Sequence[Score]
     ) -> dict[str, Any]:
         measured = trainer.callback_metrics
         entry: dict[str, Any] = {
-            "epoch": epoch,
-            "step": trainer.global_step,
+            "epoch": trainer.current_epoch + 1,
+            "step": step,
             "seconds": round(time.monotonic() - self._started, 1),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "train_loss": _value(measured, "train_loss"),
             "tokens_per_second": _value(measured, "tokens_per_second"),
             "loss": loss,
+            "source_use": _value(measured, "source_use"),
             "perplexity": math.exp(min(loss, 700.0)),
             "num_sentences": len(self._pairs),
         }
@@ -139,11 +143,12 @@ class Validation(Callback):
     def _report(self, entry: dict[str, Any], scores: Sequence[Score]) -> None:
         shown = ", ".join(f"{score.name} {score.value:.2f} ({score.signature})" for score in scores)
         _log.info(
-            "epoch %d, step %d: loss %.4f, perplexity %.2f, %s on %d sentences",
+            "epoch %d, step %d: loss %.4f, perplexity %.2f, source use %s, %s on %d sentences",
             entry["epoch"],
             entry["step"],
             entry["loss"],
             entry["perplexity"],
+            "unknown" if entry["source_use"] is None else f"{entry['source_use']:.2f}",
             shown,
             entry["num_sentences"],
         )
@@ -162,16 +167,17 @@ class Validation(Callback):
         ranked = sorted([*self.best, (merit, epoch)], key=lambda entry: (-entry[0], entry[1]))
         self.best = ranked[: self._num_kept]
 
-    def _drop_others(self) -> None:
+    def drop_others(self) -> None:
         """Delete the weights that are no longer among the best.
 
-        Only after the checkpoint that says so: a run that goes on from the one before may still
-        need them.
+        To be called after each checkpoint that was saved: a run may go on from it, or from the one
+        before, whose best are kept too.
         """
-        kept = self.best_files()
+        best = self.best_files()
         for file in self._folder.checkpoints.glob("epoch-*.safetensors"):
-            if file not in kept:
+            if file not in best and file not in self._saved_before:
                 file.unlink()
+        self._saved_before = best
 
     def _is_without_gain(self) -> bool:
         patience = self._recipe.training.patience
@@ -179,6 +185,27 @@ class Validation(Callback):
 
     def _weights_file(self, epoch: int) -> Path:
         return self._folder.checkpoints / f"epoch-{epoch:03}.safetensors"
+
+
+def _warnings(entries: Sequence[Mapping[str, Any]], *, max_epochs: int) -> Iterator[str]:
+    """Say what looks wrong at the latest validation."""
+    latest = entries[-1]
+    best = min(entry["loss"] for entry in entries)
+    recent = entries[-_VALIDATIONS_TO_WARN:]
+    if len(recent) == _VALIDATIONS_TO_WARN and all(
+        not entry["loss"] <= _FAR_ABOVE * best for entry in recent
+    ):
+        yield (
+            f"the validation loss has been far above its best ({latest['loss']:.2f}, best "
+            f"{best:.2f}) for {len(recent)} validations; the best weights are kept; a lower "
+            "training.learning_rate, more model.dropout or training.patience may help"
+        )
+    use = latest.get("source_use")
+    if use is not None and use < _LITTLE_USE and 2 * latest["epoch"] >= max_epochs:
+        yield (
+            f"the sources are hardly used: with those of other sentences the loss is greater by "
+            f"{use:.3f} only; more data, smaller batches or model.bridge=zero may help"
+        )
 
 
 def _merit(metric: str, loss: float, scores: Sequence[Score]) -> float:

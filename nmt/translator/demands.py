@@ -152,7 +152,7 @@ class Demander:
         written = self._tokenizer.decode(ids)
         if written != phrase.text or not ids or not set(ids).isdisjoint(self._options.banned_ids):
             raise DataError(
-                f"{phrase.place}: must be text that the model's tokenizer can write, "
+                f"{phrase.place} must be text that the model's tokenizer can write, "
                 f"got {phrase.text!r}, which it makes {written!r}"
             )
         return ids
@@ -161,15 +161,15 @@ class Demander:
         longest = self._options.max_target_length - 1
         if len(ids) > longest:
             raise DataError(
-                f"{phrase.place}: must have at most {longest} tokens, what a translation may have "
-                f"without EOS, got {len(ids)} of {phrase.text!r}"
+                f"{phrase.place} must have at most {longest} tokens, what a translation may have "
+                f"without EOS, got {len(ids)} of {phrase.text!r}; raise the maximum length"
             )
 
     def _check_avoided(self, phrase: Phrase) -> None:
         for avoided in self._avoided:
             if stands_in(phrase.text, avoided.text):
                 raise DataError(
-                    f"{phrase.place}: must not hold {avoided.text!r}, which {avoided.place} avoids,"
+                    f"{phrase.place} must not hold {avoided.text!r}, which {avoided.place} avoids,"
                     f" got {phrase.text!r}"
                 )
 

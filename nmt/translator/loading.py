@@ -10,8 +10,16 @@ from pathlib import Path
 import torch
 
 from nmt.confidence import ConfidenceModel, load_confidence
-from nmt.engine import Average, EnsembleEngine, ModelEngine, ScoringEngine
+from nmt.engine import (
+    Average,
+    EnsembleEngine,
+    FoldedEngine,
+    ModelEngine,
+    ScoringEngine,
+    can_fold,
+)
 from nmt.errors import CheckpointError, NMTError
+from nmt.model import Seq2Seq
 from nmt.recipe import Recipe
 from nmt.run_folder import RunFolder, load_run
 from nmt.tokenizer import Tokenizer, tag_ids
@@ -73,7 +81,7 @@ def load(runs: Runs, *, device: str = "cpu", average: Average = "linear") -> Loa
         _check_alike(folders[0], other)
     place = choose_device(device)
     trained = [load_run(folder.path, device=place) for folder in folders]
-    engines = [ModelEngine(run.model) for run in trained]
+    engines = [_engine(run.model) for run in trained]
     is_alone = len(engines) == 1
     first = trained[0]
     return Loaded(
@@ -82,6 +90,11 @@ def load(runs: Runs, *, device: str = "cpu", average: Average = "linear") -> Loa
         engine=engines[0] if is_alone else EnsembleEngine(engines, average=average),
         confidence_model=load_confidence(folders[0].confidence_file) if is_alone else None,
     )
+
+
+def _engine(model: Seq2Seq) -> ScoringEngine:
+    """Return the faster engine of those that can take a model."""
+    return FoldedEngine(model) if can_fold(model) else ModelEngine(model)
 
 
 def choose_device(wanted: str) -> str:

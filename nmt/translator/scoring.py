@@ -30,7 +30,12 @@ class Scorer:
             loaded: Tokenizers and engine.
             decoding: Makes a log-probability a score; and how many pairs are read at once.
             target_lang: As for `Translator.load`.
+
+        Raises:
+            ValueError: A value is outside its range.
         """
+        if decoding.batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {decoding.batch_size}")
         self._tag_ids = list(loaded.tag_ids(target_lang))
         self._source_tokenizer, self._target_tokenizer = loaded.tokenizers
         self._engine = loaded.engine

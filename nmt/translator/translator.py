@@ -9,10 +9,11 @@ from dataclasses import replace
 from functools import reduce
 from itertools import islice, pairwise, repeat
 
+from nmt.bleu import tokenizer_for
 from nmt.confidence import ConfidenceModel
 from nmt.engine import Average, Engine
 from nmt.errors import DataError, NMTError
-from nmt.recipe import DecodingRecipe
+from nmt.recipe import DecodingRecipe, Recipe
 from nmt.risk import rank_candidates, weights_of
 from nmt.search import Hypothesis
 from nmt.tokenizer import Tokenizer
@@ -145,14 +146,15 @@ class Translator:
             "batch_size": batch_size,
         }
         changes = {name: value for name, value in given.items() if value is not None}
+        asked = request or Request(num_hypotheses=num_hypotheses)
         return cls(
             *loaded.tokenizers,
             loaded.engine,
             (decoding or loaded.recipe.decoding).model_copy(update=changes),
-            request=request or Request(num_hypotheses=num_hypotheses),
+            request=asked,
             wishes=wishes,
             confidence_model=loaded.confidence_model,
-            bleu_tokenizer=loaded.recipe.evaluation.bleu_tokenizer or "13a",
+            bleu_tokenizer=_bleu_tokenizer(loaded.recipe, asked, target_lang),
             tag_ids=loaded.tag_ids(target_lang),
         )
 
@@ -205,22 +207,26 @@ class Translator:
             first_number: The number of the first line in complaints.
 
         Raises:
-            DataError: What is asked of a line cannot be; the lines before it are given out first.
+            DataError: What is asked of a line cannot be, or there are not as many prefixes as
+                lines; the lines before it are given out first.
         """
         if isinstance(lines, str):
             raise TypeError(f"lines must be a list of lines or the like, got one string: {lines!r}")
         # an open file gives its lines with their ends
         bare = (line.removesuffix("\n").removesuffix("\r") for line in lines)
-        pairs = zip(bare, repeat("")) if prefixes is None else zip(bare, prefixes, strict=True)
+        pairs = zip(bare, repeat("")) if prefixes is None else _paired(bare, prefixes, first_number)
         return self._translate_windows(pairs, first_number)
 
     def _translate_windows(
-        self, lines: Iterator[tuple[str, str]], number: int
+        self, pairs: Iterator[tuple[str, str]], number: int
     ) -> Iterator[Translation]:
-        while window := list(islice(lines, self.window_size)):
+        refusal: DataError | None = None
+        while not refusal:
+            window, refusal = _read_window(pairs, self.window_size)
+            if not window and not refusal:
+                return
             encoded = self._source_tokenizer.encode_batch([line for line, _ in window])
             lines_in_parts: list[list[Part]] = []
-            refusal = None
             for (line, prefix), token_ids in zip(window, encoded, strict=True):
                 try:
                     lines_in_parts.append(self._parts(line, prefix, token_ids))
@@ -231,9 +237,8 @@ class Translator:
             found = iter(self._search.find(every, batch_size=self._batch_size))
             for parts in lines_in_parts:
                 yield self._translation([(part, next(found)) for part in parts])
-            if refusal:
-                raise refusal
             number += len(window)
+        raise refusal
 
     def _parts(self, line: str, prefix: str, token_ids: list[int]) -> list[Part]:
         """Cut a line into what can be translated; a blank one into nothing."""
@@ -317,6 +322,48 @@ class Translator:
             hypothesis.token_log_probs,
             (TranslatedPart(part.source_ids, hypothesis, self._background),),
         )
+
+
+def _paired(
+    lines: Iterable[str], prefixes: Iterable[str], first_number: int
+) -> Iterator[tuple[str, str]]:
+    """Yield each line with its prefix; `first_number`: that of the first line.
+
+    Raises:
+        DataError: There are more of the one than of the other.
+    """
+    rest = iter(prefixes)
+    count = 0
+    for line in lines:
+        prefix = next(rest, None)
+        if prefix is None:
+            number = first_number + count
+            raise DataError(f"line {number} must have a prefix, perhaps a blank one, got none")
+        yield line, prefix
+        count += 1
+    if next(rest, None) is not None:
+        raise DataError(f"prefixes must be as many as the {count} lines, got more")
+
+
+def _read_window(
+    pairs: Iterator[tuple[str, str]], size: int
+) -> tuple[list[tuple[str, str]], DataError | None]:
+    """Return the next pairs, `size` at most, and what went wrong behind the last of them."""
+    window: list[tuple[str, str]] = []
+    try:
+        for pair in islice(pairs, size):
+            window.append(pair)  # one by one: what came before an error is kept
+    except DataError as error:
+        return window, error
+    return window, None
+
+
+def _bleu_tokenizer(recipe: Recipe, request: Request, target_lang: str | None) -> str:
+    """Return what tells the words of BLEU as a utility: the same as in the run's evaluation."""
+    if request.utility != "BLEU":
+        return "13a"
+    asked = recipe.evaluation.bleu_tokenizer
+    return tokenizer_for(target_lang or recipe.data.direction[1]) if asked is None else asked
 
 
 def _check_engine(engine: Engine, tokenizer: Tokenizer, decoding: DecodingRecipe) -> None:

@@ -46,11 +46,18 @@ class Wishes:
         terms: The glossary.
         are_terms_required: Whether its phrases must be in the translation, or are preferred only.
         avoided: Phrases that no translation may hold.
+
+    Raises:
+        DataError: Two terms give one source phrase different target phrases, or one is without
+            words.
     """
 
     terms: tuple[Term, ...] = ()
     are_terms_required: bool = True
     avoided: tuple[Phrase, ...] = ()
+
+    def __post_init__(self) -> None:
+        _distinct(self.terms)
 
 
 def read_glossary(path: Path) -> tuple[Term, ...]:
@@ -60,22 +67,16 @@ def read_glossary(path: Path) -> tuple[Term, ...]:
         DataError: The file cannot be read, a line is of another form, or two lines give one source
             phrase different target phrases.
     """
-    terms: dict[Words, Term] = {}
+    terms = []
     for place, line in _numbered_lines(path):
         columns = [_spaced(column) for column in line.split("\t")]
         if len(columns) != 2 or not all(columns):
             raise DataError(
-                f"{place}: must be a source phrase, a tab and a target phrase, got {line!r}"
+                f"{place} must be a source phrase, a tab and a target phrase, got {line!r}"
             )
         source, target = columns
-        term = Term(source, Phrase(target, place))
-        earlier = terms.setdefault(_words(source), term)
-        if earlier.target.text != target:
-            raise DataError(
-                f"{place}: {source!r} must have one target phrase, got {target!r} here and "
-                f"{earlier.target.text!r} in {earlier.target.place.rpartition(': ')[2]}"
-            )
-    return tuple(terms.values())
+        terms.append(Term(source, Phrase(target, place)))
+    return _distinct(terms)
 
 
 def read_avoided(path: Path) -> tuple[Phrase, ...]:
@@ -130,6 +131,26 @@ class TermFinder:
 def stands_in(text: str, phrase: str) -> bool:
     """Tell whether a phrase stands in a text as whole words; all white space is one space."""
     return re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", _spaced(text)) is not None
+
+
+def _distinct(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """Return the terms without those that only say again what an earlier one says.
+
+    Raises:
+        DataError: They contradict each other, or a source phrase is without words.
+    """
+    found: dict[Words, Term] = {}
+    for term in terms:
+        target, words = term.target, _words(term.source)
+        if not words:
+            raise DataError(f"{target.place}: source phrase must have a word, got {term.source!r}")
+        earlier = found.setdefault(words, term).target
+        if earlier.text != target.text:
+            raise DataError(
+                f"{target.place}: {term.source!r} must have one target phrase, got "
+                f"{target.text!r} here and {earlier.text!r} in {earlier.place.rpartition(': ')[2]}"
+            )
+    return tuple(found.values())
 
 
 def _numbered_lines(path: Path) -> Iterable[tuple[str, str]]:

@@ -1,42 +1,36 @@
-"""What a trained model is on disk: written atomically, read safely, complete or refused.
-
-recipe.yaml          the resolved recipe        checkpoints/    for going on, and to be averaged
-versions.json        what wrote it, from what   metrics.jsonl   one line a validation
-model.safetensors    the weights                curves.png, log.txt, cleaning.json
-source.model, target.model   SentencePiece      report/, README.md
-confidence.json      how sure to be of a translation
-"""
+"""The files of a run: where each is, what is in it, and whether all of them are there."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from nmt import __version__
 from nmt.errors import CheckpointError, NMTError
 from nmt.model import Seq2Seq, build_model
 from nmt.recipe import Recipe, dump_recipe, load_recipe
+from nmt.run_folder.lock import Holder, locked
+from nmt.run_folder.weights import check_weights, read_weights, set_weights
+from nmt.run_folder.writing import (
+    check_free,
+    flush,
+    flush_folder,
+    megabytes,
+    reads_back,
+    replacing,
+    sweep,
+    write_atomically,
+)
 from nmt.tokenizer import Tokenizer
-
-FORMAT_VERSION = "2"
-# Names that weights had in earlier formats; what they begin with, then and now.
-_RENAMED = {
-    "1": {"decoder.bottom.": "decoder.lower.0.", "decoder.readout.": "decoder.readout.projection."}
-}
 
 _BYTES_OF_WEIGHT = 4
 # Tokenizers, log, metrics, curves and report are small beside the weights.
@@ -67,7 +61,10 @@ class RunFolder:
         self.confidence_file = self.path / "confidence.json"
         self.checkpoints = self.path / "checkpoints"
         self.last_checkpoint = self.checkpoints / "last.ckpt"
+        self.previous_checkpoint = self.checkpoints / "previous.ckpt"
+        self.lock_file = self.path / ".lock"
         self.metrics_file = self.path / "metrics.jsonl"
+        self.skipped_file = self.path / "skipped.jsonl"
         self.curves_file = self.path / "curves.png"
         self.log_file = self.path / "log.txt"
         self.cleaning_file = self.path / "cleaning.json"
@@ -118,6 +115,8 @@ class RunFolder:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+            for folder in (self.path, self.path.parent):
+                flush_folder(folder)
         except OSError as error:
             reason = error.strerror or str(error)
             raise NMTError(f"{self.path}: cannot write a run folder there: {reason}") from error
@@ -127,6 +126,7 @@ class RunFolder:
         # not README.md, log.txt or report: those may be somebody else's, and would be overwritten
         ours = {
             self.checkpoints,
+            self.lock_file,
             self.cleaning_file,
             self.source_tokenizer_file,
             self.target_tokenizer_file,
@@ -136,11 +136,50 @@ class RunFolder:
             file not in ours and file.suffix != ".part" for file in self.path.iterdir()
         )
 
-    def remove_if_empty(self) -> None:
-        """Take back what `make` made, where nothing was written since."""
-        with contextlib.suppress(OSError):
-            self.checkpoints.rmdir()
-            self.path.rmdir()
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Holder | None]:
+        """Make the folder, and keep other runs out of it as long as the context lasts.
+
+        What killed runs have left half-written is deleted at the beginning; at the end, the folder
+        itself is, where nothing was written.
+
+        Yields:
+            The run that was killed here before; None where there is none.
+
+        Raises:
+            CheckpointError: Another run is at work here.
+            NMTError: The folder cannot be made or written.
+        """
+        self.make()
+        try:
+            with locked(self.lock_file) as killed:
+                try:
+                    sweep(self.path)
+                    yield killed
+                finally:
+                    with contextlib.suppress(OSError):
+                        self.checkpoints.rmdir()
+        finally:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
+
+    def keep_checkpoint(self, data: bytes | memoryview) -> None:
+        """Put a checkpoint in the place of the last one, which becomes the previous one.
+
+        The new one is read back from the disk before the old one leaves its place.
+
+        Raises:
+            NMTError: It cannot be written, or not read back; the last and the previous one stay.
+        """
+        last = self.last_checkpoint
+        with replacing(last) as temporary:
+            check_free(last, len(data))
+            temporary.write_bytes(data)
+            flush(temporary)
+            if not reads_back(temporary, data):
+                raise NMTError(f"{last}: the disk gives back other bytes than were written to it")
+            if last.exists():
+                last.replace(self.previous_checkpoint)
 
     def start(
         self, recipe: Recipe, tokenizers: tuple[Tokenizer, Tokenizer], versions: Mapping[str, Any]
@@ -150,6 +189,20 @@ class RunFolder:
         write_atomically(self.target_tokenizer_file, tokenizers[1].model)
         write_atomically(self.versions_file, json.dumps(versions, indent=2) + "\n")
         write_atomically(self.recipe_file, dump_recipe(recipe))
+
+    def change_recipe(self, recipe: Recipe, changes: Sequence[str], *, at: str) -> None:
+        """Go on with another recipe, and write down since when.
+
+        Args:
+            recipe: The recipe from now on.
+            changes: What differs.
+            at: How far the run has come.
+        """
+        versions = self.versions()
+        versions["changes"] = [*versions.get("changes", []), {"at": at, "changes": list(changes)}]
+        write_atomically(self.versions_file, json.dumps(versions, indent=2) + "\n")
+        write_atomically(self.recipe_file, dump_recipe(recipe))
+        self.__dict__.pop("recipe", None)  # as it was read before
 
     def take_back_start(self) -> None:
         """Delete what `start` and its caller wrote, where the run did not come to begin."""
@@ -172,18 +225,18 @@ class RunFolder:
         Raises:
             NMTError: It has not.
         """
-        # The old and the new last checkpoint are there at once, each the weights and what Adam
-        # remembers of them twice; and one more of those kept; and at the end those to translate
-        # with.
-        copies = 2 * 3 + (num_kept + 1) + 1
+        # The new, the last and the previous checkpoint are there at once, each the weights and what
+        # Adam remembers of them twice; and two more of those kept, one that only the previous
+        # checkpoint knows and a new one; and at the end those to translate with.
+        copies = 3 * 3 + (num_kept + 2) + 1
         needed = copies * num_weights * _BYTES_OF_WEIGHT + _BYTES_OF_THE_REST
         files = (file for file in self.path.rglob("*") if file.is_file())
         needed -= sum(file.stat().st_size for file in files)
         free = shutil.disk_usage(self.path).free
         if needed > free:
             raise NMTError(
-                f"{self.path}: must have {_megabytes(needed)} free for weights and checkpoints, "
-                f"got {_megabytes(free)}; make room or choose another --run-dir"
+                f"{self.path}: must have {megabytes(needed)} free for weights and checkpoints, "
+                f"got {megabytes(free)}; make room or choose another --run-dir"
             )
 
     def versions(self) -> dict[str, Any]:
@@ -196,20 +249,39 @@ class RunFolder:
         return model_for(self.recipe, self.tokenizers)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One entry for each validation so far; a last line cut off by a crash is left out."""
-        if not self.metrics_file.exists():
-            return []
-        entries = []
-        for line in self.metrics_file.read_bytes().split(b"\n"):
-            # bytes: what is cut off may end within a character
-            with contextlib.suppress(ValueError):
-                entries.append(json.loads(line))
+        """One entry for each validation so far; a last line cut off by a crash is left out.
+
+        Raises:
+            CheckpointError: An entry is not that of a validation.
+        """
+        entries = _read_lines(self.metrics_file)
+        for entry in entries:
+            for key in ("epoch", "step", "seconds", "loss"):
+                if type(entry.get(key)) not in (int, float):
+                    raise CheckpointError(
+                        f"{self.metrics_file}: {key} must be a number, got {entry.get(key)!r}"
+                    )
         return entries
+
+    def skipped(self) -> list[dict[str, Any]]:
+        """One entry for each optimizer step that was left out, the first ones at least."""
+        return _read_lines(self.skipped_file)
 
     def scores(self) -> list[dict[str, Any]]:
         """What the test set was scored with; empty where it was not yet."""
-        found = _read_json(self.report / "scores.json")
-        return found if isinstance(found, list) else []
+        path = self.report / "scores.json"
+        found = _read_json(path)
+        scores = found if isinstance(found, list) else []
+        for score in scores:
+            if not isinstance(score, dict) or not (
+                isinstance(score.get("value"), int | float)
+                and isinstance(score.get("name"), str)
+                and isinstance(score.get("signature"), str)
+            ):
+                raise CheckpointError(
+                    f"{path}: a score must have a name, a value and a signature, got {score!r}"
+                )
+        return scores
 
     def _require(self, *files: Path) -> None:
         if not self.path.is_dir():
@@ -249,155 +321,37 @@ def load_run(path: str | Path, *, device: torch.device | str = "cpu") -> Trained
     folder._require(folder.weights_file)
     weights = read_weights(folder.weights_file)
     _check_vocabulary(folder, weights, source, target)
+    _check_shapes(folder, weights)
     model = folder.build_model()
     set_weights(model, weights, name=str(folder.weights_file))
     return TrainedRun(recipe, source, target, model.to(device).eval())
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file or none, see `replacing`."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        stream.write(data)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give the name of a file to write beside another; put it in its place when it is whole.
-
-    Whatever goes wrong, the old file stays as it was and nothing is left of the new one.
-
-    Raises:
-        NMTError: It cannot be written: the disk is full, perhaps.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def cannot_write(path: Path, error: OSError) -> NMTError:
-    """Return the complaint that a file could not be written, and what to do about it."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    advice = "; make room and give the same command again" if is_full else ""
-    return NMTError(f"{path}: cannot write: {error.strerror or error}{advice}")
-
-
-def _megabytes(num_bytes: int) -> str:
-    return f"{num_bytes / 1e6:,.1f} MB"
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects of a file of lines; none where it is missing."""
+    if not path.exists():
+        return []
+    entries = []
+    for line in path.read_bytes().split(b"\n"):
+        # bytes: what is cut off may end within a character
+        with contextlib.suppress(ValueError, RecursionError):
+            entries.append(json.loads(line))
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def _read_json(path: Path) -> Any:
     """Return what is in a file; None where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
-def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write weights as safetensors, tensors that are one in memory once.
-
-    Equal weights give equal files.
-    """
-    unique = _unique(weights)
-    metadata = {"format_version": FORMAT_VERSION, "nmt_version": __version__}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in unique.items()}
-    write_atomically(path, _with_sorted_header(safetensors.torch.save(tensors, metadata)))
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read weights that `write_weights` wrote.
-
-    Raises:
-        CheckpointError: The file is damaged or of another version.
-    """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            renamed = _renamed(path, metadata)
-            return {renamed(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged or not safetensors ({error})") from error
-
-
-def set_weights(model: Seq2Seq, weights: Mapping[str, Tensor], *, name: str) -> None:
-    """Put weights into a model; those that it shares between parts may be given once.
-
-    Raises:
-        CheckpointError: A weight is missing, unknown or of another shape.
-    """
-    state = model.state_dict()
-    missing = _unique(state).keys() - weights.keys()
-    unknown = weights.keys() - state.keys()
-    if missing or unknown:
-        wrong = sorted(missing | unknown)[0]
-        what = "missing" if wrong in missing else "not of this model"
-        raise CheckpointError(f"{name}: weight {wrong!r} is {what}; not of the run's recipe")
-    for key, weight in weights.items():
-        if weight.shape != state[key].shape:
-            raise CheckpointError(
-                f"{name}: weight {key!r} must have the shape {tuple(state[key].shape)}, "
-                f"got {tuple(weight.shape)}; not of the run's recipe"
-            )
-        state[key].copy_(weight)
-
-
-def average_weights(files: Sequence[Path]) -> dict[str, Tensor]:
-    """Return the mean of several files of weights of one model."""
-    total = read_weights(files[0])
-    for file in files[1:]:
-        for name, weight in read_weights(file).items():
-            total[name] += weight
-    return {name: weight / len(files) for name, weight in total.items()}
-
-
-def _unique(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights without second names of the same memory."""
-    seen: set[int] = set()
-    unique = {}
-    for name, weight in weights.items():
-        if weight.data_ptr() not in seen:
-            seen.add(weight.data_ptr())
-            unique[name] = weight
-    return unique
-
-
-def _with_sorted_header(data: bytes) -> bytes:
-    """Return a safetensors file with its header in order: the library writes metadata in any."""
-    start = 8  # bytes that hold the size of the header, a JSON object padded with spaces
-    end = start + int.from_bytes(data[:start], "little")
-    header = json.dumps(json.loads(data[start:end]), sort_keys=True, separators=(",", ":"))
-    return data[:start] + header.encode("ascii").ljust(end - start) + data[end:]
-
-
-def _renamed(path: Path, metadata: Mapping[str, str]) -> Callable[[str], str]:
-    """Return what gives the weights of a file their names of today.
-
-    Raises:
-        CheckpointError: The file has a format that this version does not read.
-    """
-    version = metadata.get("format_version")
-    if version != FORMAT_VERSION and version not in _RENAMED:
-        writer = metadata.get("nmt_version", "another program")
-        raise CheckpointError(
-            f"{path}: format version must be one of {', '.join([*_RENAMED, FORMAT_VERSION])}, "
-            f"got {version} (written by nmt {writer}; this is nmt {__version__})"
-        )
-    beginnings = _RENAMED.get(version, {})
-
-    def rename(name: str) -> str:
-        old = next((old for old in beginnings if name.startswith(old)), "")
-        return beginnings.get(old, "") + name.removeprefix(old)
-
-    return rename
+def _check_shapes(folder: RunFolder, weights: Mapping[str, Tensor]) -> None:
+    """See that the weights are of the recipe before memory is taken for what it asks for."""
+    with torch.device("meta"):  # shapes without the weights in them
+        shapes = folder.build_model()
+    check_weights(shapes, weights, name=str(folder.weights_file))
 
 
 def _check_vocabulary(

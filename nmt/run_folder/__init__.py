@@ -1,0 +1,26 @@
+"""What a trained model is on disk: written atomically, read safely, complete or refused.
+
+recipe.yaml          the resolved recipe        checkpoints/    for going on, and to be averaged
+versions.json        what wrote it, from what   metrics.jsonl   one line a validation
+model.safetensors    the weights                curves.png, log.txt, cleaning.json
+source.model, target.model   SentencePiece      report/, README.md
+confidence.json      how sure to be of a translation
+"""
+
+from nmt.run_folder.folder import RunFolder, TrainedRun, load_run, model_for
+from nmt.run_folder.weights import average_weights, read_weights, set_weights, write_weights
+from nmt.run_folder.writing import cannot_write, replacing, write_atomically
+
+__all__ = [
+    "RunFolder",
+    "TrainedRun",
+    "average_weights",
+    "cannot_write",
+    "load_run",
+    "model_for",
+    "read_weights",
+    "replacing",
+    "set_weights",
+    "write_atomically",
+    "write_weights",
+]
