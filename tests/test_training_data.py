@@ -252,14 +252,6 @@ def test_batches_hold_every_pair_with_text_once(tokenizer: Tokenizer) -> None:
     assert sorted(index for batch in batches for index in batch) == [0, 1, 2, 3]
 
 
-def test_target_tokens_are_counted_with_their_ends(tokenizer: Tokenizer) -> None:
-    data = data_of(tokenizer)
-    # digits and EOS, as many as the batches have real target places
-    assert data.num_target_tokens == 4 + 6 + 3 + 5
-    masks = [batch.target_mask for batch in data.train_dataloader()]
-    assert sum(int(mask.sum()) for mask in masks) == data.num_target_tokens
-
-
 @pytest.mark.parametrize(("max_length", "kept"), [(5, 4), (4, 3), (3, 2), (2, 1)])
 def test_pairs_too_long_for_training_still_count_in_validation(
     max_length: int, kept: int, tokenizer: Tokenizer
@@ -521,8 +513,6 @@ def test_each_source_begins_with_the_language_wanted_and_weights_are_heeded(fold
     assert data.num_batches == len(batches)
     found = [row[0] for batch in batches for row in batch.source_ids.tolist()]
     assert [found.count(tag) for tag in tags] == [48, 24]
-    num_tokens = sum(int(batch.target_mask.sum()) for batch in batches)
-    assert data.num_target_tokens == num_tokens
     for batch in data.val_dataloader():
         assert set(batch.source_ids[:, 0].tolist()) == {tags[0]}
 

@@ -11,7 +11,8 @@ from nmt.corpus.joined import JoinedPairs, JoinedTokens
 from nmt.corpus.load import describe_set, load_numbered_pairs, load_pairs
 from nmt.corpus.pairs import SentencePair
 from nmt.corpus.sampling import PairSampler
-from nmt.corpus.tokens import TokenIds, prepare_tokens
+from nmt.corpus.stream import PairStream, StreamPlace
+from nmt.corpus.tokens import TokenIds, encode_pairs, prepare_tokens
 from nmt.corpus.training_set import TrainingSet, fingerprint, prepare_training_sets
 
 __all__ = [
@@ -20,12 +21,15 @@ __all__ = [
     "JoinedPairs",
     "JoinedTokens",
     "PairSampler",
+    "PairStream",
     "SeenPairs",
     "SentencePair",
+    "StreamPlace",
     "TokenIds",
     "TrainingSet",
     "clean",
     "describe_set",
+    "encode_pairs",
     "find_swapped",
     "fingerprint",
     "load_numbered_pairs",

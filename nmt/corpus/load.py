@@ -90,6 +90,18 @@ def stream_blocks(corpus_set: CorpusSet, *, reverse: bool = False) -> Iterator[B
             _log.info("%s: made a space of the line breaks inside %d %s", name, count, what)
 
 
+def pairs_of(
+    sources: Sequence[str], targets: Sequence[str], *, reverse: bool
+) -> list[SentencePair]:
+    """Make pairs of texts: a line break inside one becomes a space, as in `stream_blocks`."""
+    sides = (_without_line_breaks(texts) for texts in (sources, targets))
+    swapped = [
+        (target, source) if reverse else (source, target)
+        for source, target in zip(*sides, strict=True)
+    ]
+    return [SentencePair(source, target) for source, target in swapped]
+
+
 def describe_set(corpus_set: CorpusSets) -> str:
     """Name a set in a few words, or the sets of a list, for messages and reports."""
     match corpus_set:

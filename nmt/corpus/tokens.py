@@ -90,36 +90,56 @@ class Encoder:
     def encode(self, part: int) -> Block:
         """Return the token ids of a part of the corpus, and its links as those of pieces."""
         pairs = self.pairs.part(part)
-        sources, targets = (
-            tokenizer.encode_batch([getattr(pair, side) for pair in pairs], num_threads=1)
-            for tokenizer, side in zip(self.tokenizers, ("source", "target"), strict=True)
+        kept, sources, targets = encode_pairs(
+            pairs, self.tokenizers, max_length=self.max_length, tag_ids=self.tag_ids
         )
-        longest = self.max_length - len(self.tag_ids)
-        kept = [
-            place
-            for place, (source, target) in enumerate(zip(sources, targets, strict=True))
-            if 0 < len(source) <= longest and 0 < len(target) <= self.max_length
-        ]
-        columns = [
-            [[*self.tag_ids, *sources[place]] for place in kept]
-            if self.tag_ids
-            else [sources[place] for place in kept],
-            [targets[place] for place in kept],
-        ]
+        columns = [sources, targets]
         if self.pairs.has_links:
+            num_tags = len(self.tag_ids)
+            rows = zip(kept, sources, targets, strict=True)
             columns.append(
                 [
                     link_pieces(
-                        pairs[place],
-                        sources[place],
-                        targets[place],
-                        self.tokenizers,
-                        num_tags=len(self.tag_ids),
+                        pairs[place], source[num_tags:], target, self.tokenizers, num_tags=num_tags
                     )
-                    for place in kept
+                    for place, source, target in rows
                 ]
             )
         return [_joined(column, self.id_type) for column in columns]
+
+
+def encode_pairs(
+    pairs: Sequence[SentencePair],
+    tokenizers: Tokenizers,
+    *,
+    max_length: int,
+    tag_ids: Sequence[int] = (),
+) -> tuple[list[int], list[list[int]], list[list[int]]]:
+    """Return the pairs that are neither empty nor too long as token ids.
+
+    Args:
+        pairs: The pairs.
+        tokenizers: Those of source and target.
+        max_length: Pairs with a longer side, in tokens, are left out, and those with an empty one.
+        tag_ids: What stands before every source.
+
+    Returns:
+        Their places among the pairs, their sources, and their targets.
+    """
+    sources, targets = (
+        tokenizer.encode_batch([getattr(pair, side) for pair in pairs], num_threads=1)
+        for tokenizer, side in zip(tokenizers, ("source", "target"), strict=True)
+    )
+    longest = max_length - len(tag_ids)
+    kept = [
+        place
+        for place, (source, target) in enumerate(zip(sources, targets, strict=True))
+        if 0 < len(source) <= longest and 0 < len(target) <= max_length
+    ]
+    kept_sources = [sources[place] for place in kept]
+    if tag_ids:
+        kept_sources = [[*tag_ids, *source] for source in kept_sources]
+    return kept, kept_sources, [targets[place] for place in kept]
 
 
 def prepare_tokens(

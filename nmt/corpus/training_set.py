@@ -26,6 +26,7 @@ from nmt.corpus.load import describe_set, stream_blocks
 from nmt.corpus.mapped import MappedPairs, write_pairs
 from nmt.corpus.numbers import NumberFile
 from nmt.corpus.pairs import Block, SentencePair
+from nmt.corpus.stream import PairStream
 from nmt.errors import DataError
 from nmt.recipe import (
     BuiltinSet,
@@ -55,6 +56,7 @@ class TrainingSet:
         name: Where in the recipe's `data` it stands.
         weight: How often each pair comes in an epoch.
         tag: The piece that stands before every source; None for none.
+        stream: All pairs, where those above are only the first of them; None where they are all.
     """
 
     pairs: MappedPairs
@@ -64,6 +66,7 @@ class TrainingSet:
     name: str = "train"
     weight: float = 1.0
     tag: str | None = None
+    stream: PairStream | None = None
 
 
 def prepare_training_sets(
@@ -133,7 +136,9 @@ class _Origin:
 def _prepare(cache: Cache, origin: _Origin) -> TrainingSet:
     data, corpus_set = origin.data, origin.corpus_set
     key = {
-        "set": corpus_set.model_dump(mode="json", exclude={"weight"}),
+        "set": corpus_set.model_dump(
+            mode="json", exclude={"weight": True, "streaming": {"batches_per_epoch"}}
+        ),
         "content": _content_of(corpus_set, cache),
         "reverse": data.reverse,
         "cleaning": data.cleaning.model_dump(mode="json"),
@@ -143,15 +148,24 @@ def _prepare(cache: Cache, origin: _Origin) -> TrainingSet:
         "test": fingerprint(origin.in_its_direction("test")),
     }
     folder, facts = cache.obtain("pairs", key, lambda part: _write(part, origin))
+    report = CleaningReport.from_dict(facts["cleaning"])
     return TrainingSet(
         pairs=MappedPairs(folder / _PAIRS_FILE),
-        cleaning=CleaningReport.from_dict(facts["cleaning"]),
+        cleaning=report,
         fingerprint=facts["fingerprint"],
         warnings=tuple(facts["warnings"]),
         name=origin.name,
         weight=corpus_set.weight,
         tag=data.tag_of(data.direction_of(corpus_set)[1]),
+        stream=_stream(origin, report.median_length_ratio),
     )
+
+
+def _stream(origin: _Origin, ratio: float | None) -> PairStream | None:
+    data, corpus_set = origin.data, origin.corpus_set
+    if not isinstance(corpus_set, HubSet) or corpus_set.streaming is None:
+        return None
+    return PairStream(corpus_set, data.cleaning, origin.held_out, ratio, data.reverse)
 
 
 class Fingerprint:

@@ -15,6 +15,7 @@ from nmt.recipe.data import (
     HubSet,
     JsonlSet,
     Section,
+    StreamingRecipe,
     TsvSet,
 )
 from nmt.recipe.reading import (
@@ -50,6 +51,7 @@ __all__ = [
     "ModelRecipe",
     "Recipe",
     "Section",
+    "StreamingRecipe",
     "TokenizerRecipe",
     "TrainingRecipe",
     "TsvSet",

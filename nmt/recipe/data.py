@@ -107,14 +107,33 @@ class JsonlSet(AnySet):
     target: str = "target"
 
 
+class StreamingRecipe(Section):
+    """How a training set is read that does not fit on the disk: while it is trained on.
+
+    Attributes:
+        batches_per_epoch: What is called an epoch: after so many batches the model is validated.
+        shuffle_buffer: Pairs that are read, shuffled and sorted by length at a time. What must be
+            known before training is learned from the first so many: the tokenizer, the usual
+            ratio of lengths, what looks wrong.
+    """
+
+    batches_per_epoch: PositiveInt
+    shuffle_buffer: PositiveInt = 100_000
+
+
 class HubSet(AnySet):
-    """A split of a dataset on the Hugging Face hub, or in a local folder that `datasets` reads."""
+    """A split of a dataset on the Hugging Face hub, or in a local folder that `datasets` reads.
+
+    Attributes:
+        streaming: Read a training set while training, and never as a whole; null is off.
+    """
 
     hub: str
     config: str | None = None
     split: str
     source: str
     target: str
+    streaming: StreamingRecipe | None = None
 
 
 class BuiltinSet(AnySet):
@@ -240,6 +259,28 @@ class DataRecipe(Section):
                     + (f"; {advice}" if is_for_training else "")
                 )
         return self
+
+    @model_validator(mode="after")
+    def _a_stream_is_alone(self) -> Self:
+        for name, one in self.named_sets().items():
+            if not isinstance(one, HubSet) or one.streaming is None:
+                continue
+            if name != "train":
+                raise ValueError(
+                    f"{name}: a set with streaming must be the only training set; leave streaming "
+                    "out, or give no list"
+                )
+            if one.weight != 1:
+                raise ValueError(
+                    f"{name}: a set with streaming has no weight, got {one.weight}; "
+                    "batches_per_epoch says how much of it an epoch has"
+                )
+        return self
+
+    @property
+    def streaming(self) -> StreamingRecipe | None:
+        """How the training set is streamed; None where it is not."""
+        return self.train.streaming if isinstance(self.train, HubSet) else None
 
     def named_sets(self) -> dict[str, CorpusSet]:
         """Return all sets by name; those of a list are `train.0` and so on."""

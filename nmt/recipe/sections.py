@@ -427,6 +427,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _a_stream_has_one_reader(self) -> Self:
+        if self.data.streaming is not None and self.training.num_workers:
+            raise ValueError(
+                "training.num_workers must be 0 with data.train.streaming, got "
+                f"{self.training.num_workers}; a stream is read in the process that trains"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _coverage_penalty_fits(self) -> Self:
         if self.decoding.coverage_penalty and self.model.attention is None:
             raise ValueError(

@@ -6,35 +6,27 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from nmt.batching import (
-    Batch,
-    BatchDataset,
-    LengthBuckets,
-    NumberedBatches,
-    SampledBatches,
-    WeightedDraw,
-)
+from nmt.batching import Batch, BatchDataset, LengthBuckets
 from nmt.corpus import (
     Cache,
     JoinedPairs,
-    JoinedTokens,
-    PairSampler,
     SentencePair,
-    TokenIds,
     TrainingSet,
     fingerprint,
     load_pairs,
-    prepare_tokens,
     prepare_training_sets,
 )
 from nmt.errors import DataError
 from nmt.recipe import Recipe
 from nmt.tokenizer import Tokenizer, tag_ids
+from nmt.training.mapped import MappedBatches
 from nmt.training.position import Position
+from nmt.training.streaming import StreamedBatches
 from nmt.translator import choose_device
 
 _log = logging.getLogger(__name__)
@@ -58,15 +50,23 @@ class Corpora:
 
     @property
     def train(self) -> Sequence[SentencePair]:
-        """The pairs to train on, set by set."""
+        """The pairs to train on, set by set; of a stream those at its beginning."""
         if len(self.training_sets) == 1:
             return self.training_sets[0].pairs
         return JoinedPairs([one.pairs for one in self.training_sets])
 
+    @property
+    def num_train(self) -> int | None:
+        """How many pairs there are to train on; None where nobody knows."""
+        return None if self.training_sets[0].stream is not None else len(self.train)
+
     def describe_cleaning(self) -> list[str]:
         """Say what became of the pairs that are not trained on, a line for each set."""
+        first = self.training_sets[0]
+        if first.stream is not None:
+            return [f"at the beginning of the stream: {first.cleaning}"]
         if len(self.training_sets) == 1:
-            return [str(self.training_sets[0].cleaning)]
+            return [str(first.cleaning)]
         return [f"data.{one.name}: {one.cleaning}" for one in self.training_sets]
 
     def cleaning_json(self) -> str:
@@ -106,8 +106,8 @@ class TranslationData(LightningDataModule):
     """Token ids of the training and validation sets, as loaders of batches.
 
     The position in the data is two numbers, the epoch and how many of its batches were consumed:
-    everything else follows from them and the recipe's seed. The trainer's current epoch is the one,
-    `position`, which is the training's own, has the other.
+    everything else follows from them and the recipe's seed, for a stream together with its state.
+    The trainer's current epoch is the one, `position`, which is the training's own, has the other.
     """
 
     def __init__(
@@ -120,39 +120,30 @@ class TranslationData(LightningDataModule):
                 cannot be written.
         """
         super().__init__()
-        self._recipe = training = recipe.training
+        self._recipe = recipe.training
         self.position = Position()
-        prepared = [
-            _prepared(corpora.cache, one, tokenizers, max_length=training.max_length)
-            for one in corpora.training_sets
-        ]
-        for one, token_ids in zip(corpora.training_sets, prepared, strict=True):
-            if not len(token_ids.source):
-                place = f"data.{one.name}: " if len(prepared) > 1 else ""
-                raise DataError(
-                    f"{place}training set must have pairs of at most {training.max_length} tokens "
-                    "a side (training.max_length), got none"
-                )
-        self._train = _joined(prepared, tokenizers)
-        self._draw = _draw(self._train, prepared, corpora.training_sets)
-        self._sampled = _sampled(self._train, tokenizers, recipe)
+        training_set = corpora.training_sets[0]
+        self._train: MappedBatches | StreamedBatches
+        if training_set.stream is None:
+            self._train = MappedBatches(corpora.cache, corpora.training_sets, tokenizers, recipe)
+        else:
+            self._train = StreamedBatches(
+                training_set.stream, tokenizers, recipe, tag=training_set.tag
+            )
         tag = recipe.data.tag_of(recipe.data.direction[1])
         self._validation = _dataset(corpora.validation, tokenizers, tag)
-        self.num_too_long = len(corpora.train) - len(self._train)
         if not len(self._validation):
             raise DataError("validation set must have pairs with text on both sides, got none")
-        self._num_batches = len(self._buckets(self._train, draw=self._draw))
 
     @property
     def num_batches(self) -> int:
         """Batches of an epoch; every epoch has the same number."""
-        return self._num_batches
+        return self._train.num_batches
 
     @property
-    def num_target_tokens(self) -> int:
-        """Real target tokens of an epoch, EOS included, when nothing is drawn at random."""
-        lengths = self._train.target.lengths if self._draw is None else self._draw.target_lengths
-        return int((lengths + 1).sum())
+    def num_too_long(self) -> int | None:
+        """Pairs left out for a side that is too long; None where that is not known."""
+        return self._train.num_too_long
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the trainer's current epoch, those consumed left out.
@@ -160,12 +151,11 @@ class TranslationData(LightningDataModule):
         Its length is that of the whole epoch: a trainer that goes on counts from where it was.
         """
         epoch = self.trainer.current_epoch if self.trainer else 0
-        start = self.position.batch
-        buckets = self._buckets(self._train, epoch=epoch, start=start, draw=self._draw)
+        dataset, sampler = self._train.epoch(epoch, start=self.position.batch)
         workers = self._recipe.num_workers
         return DataLoader(
-            self._sampled or self._train,
-            sampler=NumberedBatches(buckets) if self._sampled else buckets,
+            dataset,
+            sampler=sampler,
             batch_size=None,
             num_workers=workers,
             # a forked child of a process with threads may hang; spawn works everywhere
@@ -175,84 +165,29 @@ class TranslationData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the validation set, always in the same order."""
-        return DataLoader(
-            self._validation, sampler=self._buckets(self._validation), batch_size=None
-        )
-
-    def _buckets(
-        self,
-        dataset: BatchDataset,
-        *,
-        epoch: int = 0,
-        start: int = 0,
-        draw: WeightedDraw | None = None,
-    ) -> LengthBuckets:
-        return LengthBuckets(
-            dataset,
+        buckets = LengthBuckets(
+            self._validation,
             max_tokens=self._recipe.max_tokens,
             max_sentences=self._recipe.max_sentences,
             seed=self._recipe.seed,
-            epoch=epoch,
-            start=start,
-            draw=draw,
         )
+        return DataLoader(self._validation, sampler=buckets, batch_size=None)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold of the data: the place in a stream."""
+        if not isinstance(self._train, StreamedBatches):
+            return {}
+        num_consumed = self.position.epoch * self.num_batches + self.position.batch
+        return self._train.state_dict(num_consumed)
 
-def _prepared(
-    cache: Cache,
-    training_set: TrainingSet,
-    tokenizers: tuple[Tokenizer, Tokenizer],
-    *,
-    max_length: int,
-) -> TokenIds:
-    """Return a training set as maps of the disk; pairs with a too long side are left out."""
-    return prepare_tokens(
-        cache,
-        training_set.pairs,
-        tokenizers,
-        fingerprint=training_set.fingerprint,
-        max_length=max_length,
-        tag_ids=tag_ids(training_set.tag, tokenizers[0]),
-    )
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what `state_dict` gave.
 
-
-def _joined(prepared: Sequence[TokenIds], tokenizers: tuple[Tokenizer, Tokenizer]) -> BatchDataset:
-    """Return the training sets one behind the other."""
-    target = tokenizers[1]
-    links = [one.links for one in prepared if one.links is not None]
-    several = len(prepared) > 1
-    return BatchDataset(
-        JoinedTokens([one.source for one in prepared]) if several else prepared[0].source,
-        JoinedTokens([one.target for one in prepared]) if several else prepared[0].target,
-        pad_id=target.pad_id,
-        bos_id=target.bos_id,
-        eos_id=target.eos_id,
-        links=(JoinedTokens(links) if several else links[0]) if links else None,
-    )
-
-
-def _draw(
-    dataset: BatchDataset, prepared: Sequence[TokenIds], training_sets: Sequence[TrainingSet]
-) -> WeightedDraw | None:
-    """Return what heeds the weights of the training sets; None where all pairs come once."""
-    weights = [one.weight for one in training_sets]
-    sizes = [len(one.source) for one in prepared]
-    if all(weight == 1 for weight in weights):
-        return None
-    return WeightedDraw(
-        dataset.source.lengths, dataset.target.lengths, sizes=sizes, weights=weights
-    )
-
-
-def _sampled(
-    dataset: BatchDataset, tokenizers: tuple[Tokenizer, Tokenizer], recipe: Recipe
-) -> SampledBatches | None:
-    """Return the training sets cut into other pieces every time, where the recipe says so."""
-    settings = recipe.tokenizer_with_tags
-    if settings.sampling_alpha is None:
-        return None
-    sampler = PairSampler(dataset.source, dataset.target, dataset.links, tokenizers, settings)
-    return SampledBatches(dataset, sampler)
+        Raises:
+            CheckpointError: It is something else.
+        """
+        if isinstance(self._train, StreamedBatches):
+            self._train.load_state_dict(state_dict)
 
 
 def _dataset(

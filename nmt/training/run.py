@@ -291,7 +291,7 @@ def _write_card(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2
         recipe,
         path=str(folder.path),
         sets=sets,
-        num_pairs=len(corpora.train),
+        num_pairs=corpora.num_train,
         num_weights=_num_weights(model),
         chosen=best if count is None else f"mean of the best {count} by {best}",
         versions=folder.versions(),
