@@ -8,6 +8,8 @@ it is: it prepares the corpus and trains a small model for some seconds. Peaks a
 memory, of all processes together: a map of a file counts as memory too, but the system takes it
 back when it needs the room. Times are those of the clock, with the seconds of all cores in
 brackets: where other programs run beside, the brackets say more.
+
+At the end a table in Markdown says what corpora too big for this would cost, see `foresee`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -50,6 +54,10 @@ INTERVAL = 0.02
 # Target tokens that the loader gives before it is timed, and while it is.
 WARM_UP, TIMED = 1_000_000, 5_000_000
 STUCK = 3600
+# Pairs that a joint tokenizer is trained on: `tokenizer.sample_sentences` by default.
+SAMPLED_PAIRS = 100_000
+# What is kept of each pair beside its text until it is cleaned: its line and its hash.
+RAW_BYTES = 16
 
 
 def recipe_of(folder: Path, size: int, *, alpha: str = "null", model_type: str) -> Recipe:
@@ -110,24 +118,23 @@ def measure_training(recipe: Recipe, run_dir: Path, *, seconds: float) -> dict[s
     """Train as `nmt train` does, for some seconds, and time what comes before."""
     from nmt import training
     from nmt.corpus import training_set
-    from nmt.training import data, run, tokenizers
+    from nmt.errors import SavedAndStoppedError
+    from nmt.training import mapped, run, tokenizers
 
     steps = Steps()
     steps.watch(training_set, "_read", "reading")
     steps.watch(training_set, "_write", "reading and cleaning")
     steps.watch(tokenizers, "train_tokenizers", "tokenizer")
-    steps.watch(data, "prepare_tokens", "token ids")
+    steps.watch(mapped, "prepare_tokens", "token ids")
     steps.watch(run, "_prepare", "all but reading and cleaning")
-    # a shell lets its background jobs ignore it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     true_fit = training.fit.fit
 
     def fit(*args: Any, **options: Any) -> None:
-        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)).start()
         true_fit(*args, **options)
 
     setattr(run, "fit", fit)  # noqa: B010 - what a module imports is not its to give
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(SavedAndStoppedError):
         run.train(recipe, run_dir)
     return steps.found
 
@@ -152,6 +159,47 @@ def time_loader(recipe: Recipe, warm_up: int, timed: int) -> dict[str, Any]:
     num_tokens = take(counts, timed)
     clock, core = time.monotonic() - started, time.process_time() - cpu
     return {"first": first, "rate": (num_tokens / clock, num_tokens / core)}
+
+
+# Corpora that are not here, and how many bytes of text a pair has on both sides together. Of WMT14
+# English-French 24 words of six letters a side are taken for granted.
+LARGE = {"36 million pairs (WMT14 En-Fr)": (36e6, 300.0), "a billion pairs": (1e9, 300.0)}
+
+
+def foresee(small: dict[str, Any], large: dict[str, Any]) -> Iterator[str]:
+    """Yield a table of what `LARGE` corpora cost, from what two sizes did.
+
+    Reading, cleaning, token ids and the disk are taken to grow with the bytes of the text; memory
+    and the time to start again with the pairs, as between the two sizes that were measured.
+
+    Args:
+        small: What was found of the smaller size.
+        large: Of the larger one.
+    """
+    text, pairs = large["text"], large["size"]
+    more = pairs - small["size"]
+    memory = (large["peak"] - small["peak"]) / more
+    again = max(0.0, large["again"][1] - small["again"][1]) / more
+    bytes_a_second = text / large["preparing"][0]
+    rows = {
+        f"preparing on {os.cpu_count()} cores, hours": lambda count, size: (
+            count * size / bytes_a_second / 3600
+        ),
+        "tokenizer, minutes": lambda *_: large["tokenizer"][0] / 60,
+        "disk while preparing, GB": lambda count, size: (
+            count * (size * (1 + large["disk"] / text) + RAW_BYTES) / 1e9
+        ),
+        "disk afterwards, GB": lambda count, size: count * size * (large["disk"] / text) / 1e9,
+        "peak memory, GB": lambda count, _: (large["peak"] + (count - pairs) * memory) / 1e9,
+        "starting again, seconds": lambda count, _: large["again"][1] + (count - pairs) * again,
+        "feeding an epoch from one process, hours": lambda count, size: (
+            count * size * (large["tokens"] / text) / large["rates"]["loader"][0] / 3600
+        ),
+    }
+    yield f"| | {' | '.join(LARGE)} |"
+    yield "|---" * (len(LARGE) + 1) + "|"
+    for name, cost in rows.items():
+        yield f"| {name} | {' | '.join(f'{cost(*one):,.1f}' for one in LARGE.values())} |"
 
 
 def take(counts: Iterator[int], wanted: int) -> int:
@@ -193,15 +241,18 @@ def run_here(options: argparse.Namespace) -> None:
     elif options.what == "first":
         found = measure_first_batch(recipe)
     else:
-        found = time_loader(recipe, WARM_UP, TIMED)
+        # a pair has some ten tokens: of a small corpus enough must be left to time
+        found = time_loader(recipe, min(WARM_UP, options.sizes[0]), TIMED)
     print(json.dumps(found))
 
 
-def measure(what: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    what: str, size: int, options: argparse.Namespace, *, model_type: str = "unigram"
+) -> dict[str, Any]:
     """Measure one thing in a process of its own, and the peak of its memory."""
     command = [sys.executable, __file__, "--folder", str(options.folder), "--what", what]
     command += ["--sizes", str(size), "--train-seconds", str(options.train_seconds)]
-    command += ["--model-type", options.model_type]
+    command += ["--model-type", model_type]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
     peak = 0
     while process.poll() is None:
@@ -220,36 +271,63 @@ def seconds(pair: tuple[float, float]) -> str:
     return f"{pair[0]:.1f} s ({pair[1]:.1f})"
 
 
-def report_size(size: int, options: argparse.Namespace) -> int:
-    """Measure one size and print what was found; return the peak of training."""
+def show(name: str, text: str) -> None:
+    """Print a line of what was found."""
+    print(f"  {name:28} {text}", flush=True)
+
+
+def report_size(size: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure one size, print what was found and return it."""
     draw(options.folder, size)
     for made in (options.folder / f"cache-{size}", options.folder / "run"):
         shutil.rmtree(made, ignore_errors=True)
+    print(f"{size:,} pairs")
+    found = report_training(size, options)
+    found["again"] = measure("first", size, options)["first batch"]
+    show("first batch, started again", seconds(found["again"]))
+    found["rates"] = {}
+    for what, name, model_type in (
+        ("plain", "loader", "unigram"),
+        ("sampled", "loader, unigram sampled", "unigram"),
+        ("sampled", "loader, BPE-dropout", "bpe"),
+    ):
+        if model_type == "bpe" and size != options.sizes[0]:
+            continue  # it would all be prepared a second time
+        rate = measure(what, size, options, model_type=model_type)["rate"]
+        show(name, f"{rate[0]:,.0f} target tokens/s ({rate[1]:,.0f})")
+        found["rates"][name] = rate
+    return found
+
+
+def report_training(size: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure a first start on a corpus, print what was found and return it."""
     found = measure("train", size, options)
     whole, reading = found["reading and cleaning"], found["reading"]
-    cleaning = (whole[0] - reading[0], whole[1] - reading[1])
-    print(f"{size:,} pairs")
-    preparing = (0.0, 0.0)
-    for name, times in (
-        ("reading", reading),
-        ("cleaning", cleaning),
-        ("token ids", found["token ids"]),
-    ):
-        print(f"  {name:28} {seconds(times)}")
-        preparing = (preparing[0] + times[0], preparing[1] + times[1])
+    steps = [reading, (whole[0] - reading[0], whole[1] - reading[1]), found["token ids"]]
+    for name, times in zip(("reading", "cleaning", "token ids"), steps, strict=True):
+        show(name, seconds(times))
+    preparing = (sum(clock for clock, _ in steps), sum(core for _, core in steps))
     rate = [f"{size / one * 60:,.0f}" for one in preparing]
-    print(f"  {'preparing':28} {seconds(preparing)}: {rate[0]} pairs a minute ({rate[1]})")
-    print(f"  {'tokenizer':28} {seconds(found['tokenizer'])}")
-    print(f"  {'peak memory of nmt train':28} {found['peak'] / 1e6:,.0f} MB")
+    show("preparing", f"{seconds(preparing)}: {rate[0]} pairs a minute ({rate[1]})")
+    sample = min(size, SAMPLED_PAIRS)
+    show("tokenizer", f"{seconds(found['tokenizer'])}, of {sample:,} pairs")
+    show("peak memory of nmt train", f"{found['peak'] / 1e6:,.0f} MB")
     files = [file for file in (options.folder / f"cache-{size}").rglob("*") if file.is_file()]
-    print(f"  {'disk':28} {sum(file.stat().st_size for file in files) / 1e6:,.0f} MB")
-    first = measure("first", size, options)["first batch"]
-    print(f"  {'first batch, started again':28} {seconds(first)}")
-    for what, name in (("plain", "loader"), ("sampled", "loader, subwords sampled")):
-        rate = [f"{one:,.0f}" for one in measure(what, size, options)["rate"]]
-        print(f"  {name:28} {rate[0]} target tokens/s ({rate[1]})", flush=True)
-    peak: int = found["peak"]
-    return peak
+    disk = sum(file.stat().st_size for file in files)
+    texts = [options.folder / f"train-{size}.{language}" for language in ("en", "de")]
+    text = sum(file.stat().st_size for file in texts)
+    show("disk", f"{disk / 1e6:,.0f} MB, of {text / 1e6:,.0f} MB of text")
+    measured = {"size": size, "preparing": preparing, "disk": disk, "text": text}
+    return {**found, **measured, "tokens": num_target_tokens(options.folder / f"cache-{size}")}
+
+
+def num_target_tokens(cache: Path) -> int:
+    """Return how many target tokens a prepared corpus has, EOS included."""
+    from nmt.corpus.mapped import lengths_file
+
+    (folder,) = cache.glob("tokens-*")
+    lengths = np.load(lengths_file(folder, "target_ids"), mmap_mode="r")
+    return int(lengths.sum(dtype=np.int64)) + len(lengths)
 
 
 def main() -> None:
@@ -258,17 +336,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where corpora are kept")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 5_000_000])
     parser.add_argument("--train-seconds", type=float, default=20.0)
-    parser.add_argument("--model-type", choices=["unigram", "bpe"], default="unigram")
+    parser.add_argument("--model-type", default="unigram", help=argparse.SUPPRESS)
     parser.add_argument("--what", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.what:
         run_here(options)
         return
-    peaks = [report_size(size, options) for size in options.sizes]
-    if len(peaks) > 1:
-        grown = (peaks[-1] - peaks[0]) / 1e6
-        print(f"peak memory grows by {grown:,.0f} MB from {options.sizes[0]:,} pairs on")
+    found = [report_size(size, options) for size in options.sizes]
+    if len(found) > 1:
+        grown = (found[-1]["peak"] - found[0]["peak"]) / 1e6
+        print(f"peak memory grows by {grown:,.0f} MB from {options.sizes[0]:,} pairs on\n")
+        print("\n".join(foresee(found[0], found[-1])))
 
 
 STARTED = time.monotonic()

@@ -24,6 +24,7 @@ from nmt.recipe import (
     JsonlSet,
     Recipe,
     Section,
+    StreamingRecipe,
     TrainingRecipe,
     TsvSet,
     differences,
@@ -930,6 +931,56 @@ def test_faults_of_a_set_in_a_list_are_named(old: str, new: str, complaint: str)
 def test_a_list_of_training_sets_must_have_one() -> None:
     with pytest.raises(RecipeError, match=r"data\.train must have at least one entry, got \(\)"):
         parse(EXAMPLE, "data.train=[]")
+
+
+STREAM = "{hub: me/texts, split: train, source: en, target: de, streaming: {batches_per_epoch: 9}}"
+
+
+def test_a_set_of_the_hub_may_be_streamed() -> None:
+    recipe = parse(EXAMPLE, f"data.train={STREAM}")
+    assert recipe.data.streaming == StreamingRecipe(batches_per_epoch=9, shuffle_buffer=100_000)
+    assert parse(dump_recipe(recipe)) == recipe
+    longer = parse(EXAMPLE, f"data.train={STREAM}", "data.train.streaming.batches_per_epoch=10")
+    assert differences(recipe, longer) == ["data.train.streaming.batches_per_epoch: 9, now 10"]
+    assert parse(EXAMPLE).data.streaming is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        (
+            [f"data.train=[{STREAM}]"],
+            "data: train.0: a set with streaming must be the only training set; leave streaming "
+            "out, or give no list",
+        ),
+        (
+            [f"data.validation={STREAM}"],
+            "data: validation: a set with streaming must be the only training set; leave streaming "
+            "out, or give no list",
+        ),
+        (
+            [f"data.train={STREAM}", "data.train.weight=2"],
+            "data: train: a set with streaming has no weight, got 2; batches_per_epoch says how "
+            "much of it an epoch has",
+        ),
+        (
+            [f"data.train={STREAM}", "training.num_workers=2"],
+            "training.num_workers must be 0 with data.train.streaming, got 2; a stream is read in "
+            "the process that trains",
+        ),
+        (
+            [f"data.train={STREAM}", "data.train.streaming={}"],
+            "data.train.streaming.batches_per_epoch is missing",
+        ),
+        (
+            [f"data.train={STREAM}", "data.train.streaming.shuffle_buffer=0"],
+            "data.train.streaming.shuffle_buffer must be >= 1, got 0",
+        ),
+    ],
+)
+def test_streams_have_rules(overrides: list[str], complaint: str) -> None:
+    with pytest.raises(RecipeError, match=f": {re.escape(complaint)}$"):
+        parse(EXAMPLE, *overrides)
 
 
 def test_with_tags_sets_may_be_of_other_languages() -> None:

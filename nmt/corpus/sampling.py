@@ -11,10 +11,12 @@ drawn for a word is kept: in an epoch each word has up to `_NUM_DRAWS` cuts to c
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate, count, pairwise
+from operator import add
 from struct import unpack
 from typing import Any, Protocol
 
@@ -31,6 +33,8 @@ _Choice = tuple[list[float], list[tuple[int, int]]]
 
 # Cuts of a word that are drawn in an epoch: of most words more than there are good ones.
 _NUM_DRAWS = 64
+# The score of a merge that there is not.
+_NEVER = -math.inf
 # Cuts that are kept at a time, for all words.
 _MAX_KEPT = 100_000
 
@@ -240,41 +244,74 @@ class BpeCutter:
             alpha: The probability that a merge is left out, each time that it could be made.
         """
         self._pieces = pieces
-        self._scores = scores
+        self._merges = {piece: scores[piece_id] for piece, piece_id in pieces.items()}
         self._alpha = alpha
 
-    def prepare(self, text: str) -> tuple[list[str], list[float]]:
-        """Return the characters of a text, and the score of the merge of each with the next."""
-        return list(text), [self._merge(left, right) for left, right in pairwise(text)]
+    def prepare(self, text: str) -> tuple[list[str], list[float], int, Sequence[int]]:
+        """Return what drawing the cuts of a text needs.
+
+        Returns:
+            Its characters; the score of the merge of each with the next; how many merges there are
+            when none is left out, and the pieces that come of these.
+        """
+        parts = list(text)
+        merges = [self._merges.get(both, _NEVER) for both in map(add, text, text[1:])]
+        whole, left = parts.copy(), merges.copy()
+        while (best := max(left, default=_NEVER)) != _NEVER:
+            self._merge(whole, left, left.index(best))
+        return parts, merges, len(parts) - len(whole), self._ids(whole)
 
     def draw(
-        self, prepared: tuple[list[str], list[float]], uniforms: Iterator[float]
+        self,
+        prepared: tuple[list[str], list[float], int, Sequence[int]],
+        uniforms: Iterator[float],
     ) -> Sequence[int]:
         """Return the pieces of a cut; none where a character is no piece."""
-        parts, merges = prepared[0].copy(), prepared[1].copy()
-        while (place := self._choose(merges, uniforms)) is not None:
-            parts[place : place + 2] = [parts[place] + parts[place + 1]]
-            del merges[place]
-            if place:
-                merges[place - 1] = self._merge(parts[place - 1], parts[place])
-            if place < len(merges):
-                merges[place] = self._merge(parts[place], parts[place + 1])
-        drawn = [self._pieces.get(part) for part in parts]
-        return () if None in drawn else tuple(one for one in drawn if one is not None)
+        first_parts, first_merges, num_merges, whole = prepared
+        num_made = self._num_before_left_out(next(uniforms))
+        if num_made >= num_merges:
+            return whole
+        parts, merges = first_parts.copy(), first_merges.copy()
+        for _ in range(num_made):
+            self._merge(parts, merges, merges.index(max(merges)))
+        others = merges.copy()
+        others[others.index(max(others))] = _NEVER
+        place = self._choose(others, uniforms)
+        while place is not None:
+            self._merge(parts, merges, place)
+            place = self._choose(merges.copy(), uniforms)
+        return self._ids(parts)
 
-    def _merge(self, left: str, right: str) -> float:
-        """Return the score of a merge, minus infinity for none."""
-        piece_id = self._pieces.get(left + right)
-        return -math.inf if piece_id is None else self._scores[piece_id]
+    def _num_before_left_out(self, uniform: float) -> int:
+        """Return how many merges are made before one is left out for the first time.
 
-    def _choose(self, merges: Sequence[float], uniforms: Iterator[float]) -> int | None:
-        """Return the place of the best merge that is not left out; of equals the first."""
-        possible = [place for place, score in enumerate(merges) if score > -math.inf]
-        possible.sort(key=merges.__getitem__, reverse=True)
-        for place in possible:
+        Each is left out by itself, so that this number is of a geometric distribution.
+        """
+        if not 0 < self._alpha < 1:
+            return 0 if self._alpha else sys.maxsize
+        return int(math.log1p(-uniform) / math.log1p(-self._alpha))
+
+    def _merge(self, parts: list[str], merges: list[float], place: int) -> None:
+        """Merge a part with the next one, in place."""
+        parts[place] += parts.pop(place + 1)
+        del merges[place]
+        if place:
+            merges[place - 1] = self._merges.get(parts[place - 1] + parts[place], _NEVER)
+        if place < len(merges):
+            merges[place] = self._merges.get(parts[place] + parts[place + 1], _NEVER)
+
+    def _choose(self, merges: list[float], uniforms: Iterator[float]) -> int | None:
+        """Return the place of the best merge that is not left out; those left out are taken off."""
+        while (best := max(merges, default=_NEVER)) != _NEVER:
+            place = merges.index(best)
             if next(uniforms) >= self._alpha:
                 return place
+            merges[place] = _NEVER
         return None
+
+    def _ids(self, parts: Sequence[str]) -> Sequence[int]:
+        found = [self._pieces.get(part) for part in parts]
+        return () if None in found else tuple(one for one in found if one is not None)
 
 
 def uniform_numbers(key: bytes) -> Iterator[float]:
