@@ -56,8 +56,8 @@ WARM_UP, TIMED = 1_000_000, 5_000_000
 STUCK = 3600
 # Pairs that a joint tokenizer is trained on: `tokenizer.sample_sentences` by default.
 SAMPLED_PAIRS = 100_000
-# What is kept of each pair beside its text until it is cleaned: its line and its hash.
-RAW_BYTES = 16
+# What is kept of each pair beside its text until it is cleaned: two places, its line, its hash.
+RAW_BYTES = 32
 
 
 def recipe_of(folder: Path, size: int, *, alpha: str = "null", model_type: str) -> Recipe:

@@ -272,7 +272,7 @@ class DataRecipe(Section):
                 )
             if one.weight != 1:
                 raise ValueError(
-                    f"{name}: a set with streaming has no weight, got {one.weight}; "
+                    f"{name}: a set with streaming has no weight, got {one.weight:g}; "
                     "batches_per_epoch says how much of it an epoch has"
                 )
         return self
