@@ -178,7 +178,7 @@ def foresee(small: dict[str, Any], large: dict[str, Any]) -> Iterator[str]:
     """
     text, pairs = large["text"], large["size"]
     more = pairs - small["size"]
-    memory = (large["peak"] - small["peak"]) / more
+    memory = max(0.0, large["peak"] - small["peak"]) / more
     again = max(0.0, large["again"][1] - small["again"][1]) / more
     bytes_a_second = text / large["preparing"][0]
     rows = {
