@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from nmt.corpus import SentencePair, clean, count_seen, find_swapped, load_numbered_pairs
+from nmt.corpus import SeenPairs, SentencePair, clean, find_swapped, load_numbered_pairs
 from nmt.recipe import CleaningRecipe, CorpusSet, CsvSet, FileSet, JsonlSet, TsvSet
 
 NUM_HELD_OUT = 2_000
@@ -84,7 +84,7 @@ def read_and_clean(corpus_set: CorpusSet, *, only_read: bool) -> tuple[int, floa
     if not only_read:
         held_out = [SentencePair(pair.target, pair.source) for pair in pairs[:NUM_HELD_OUT]]
         find_swapped(pairs, pairs[:NUM_HELD_OUT])
-        count_seen(held_out, pairs)
+        SeenPairs(held_out).look_at(pairs)
         clean(pairs, CleaningRecipe(), held_out=held_out, line_numbers=line_numbers)
     return len(pairs), time.process_time() - started
 

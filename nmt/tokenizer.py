@@ -55,6 +55,10 @@ class Tokenizer:
                 f"{name}: pad, unk, bos and eos must have the ids 0, 1, 2 and 3, got {found}"
             )
 
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
+        """Go to other processes as the model alone."""
+        return Tokenizer, (self.model,)
+
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
         """Read a SentencePiece model file.
@@ -114,6 +118,24 @@ class Tokenizer:
         return size
 
     @property
+    def scores(self) -> list[float]:
+        """For each id its log-probability, or with BPE minus its place among the merges."""
+        return [self._processor.get_score(piece_id) for piece_id in range(self.vocab_size)]
+
+    @property
+    def are_text(self) -> list[bool]:
+        """For each id whether its piece is text: no special piece, and no byte."""
+        processor = self._processor
+        return [
+            not (
+                processor.is_control(piece_id)
+                or processor.is_unknown(piece_id)
+                or processor.is_byte(piece_id)
+            )
+            for piece_id in range(self.vocab_size)
+        ]
+
+    @property
     def line_break_ids(self) -> tuple[int, ...]:
         """The ids of pieces whose text holds a line break: a translation must not."""
         pieces = ((piece_id, self._surface(piece_id)) for piece_id in range(self.vocab_size))
@@ -130,9 +152,17 @@ class Tokenizer:
         token_ids: list[int] = self._processor.encode(text)
         return token_ids
 
-    def encode_batch(self, lines: Sequence[str]) -> list[list[int]]:
-        """Return the ids of every line's pieces, without BOS and EOS."""
-        batch: list[list[int]] = self._processor.encode(list(lines))
+    def encode_batch(
+        self, lines: Sequence[str], *, num_threads: int | None = None
+    ) -> list[list[int]]:
+        """Return the ids of every line's pieces, without BOS and EOS.
+
+        Args:
+            lines: The texts.
+            num_threads: Threads to work with; null is as many as there are cores.
+        """
+        threads = -1 if num_threads is None else num_threads
+        batch: list[list[int]] = self._processor.encode(list(lines), num_threads=threads)
         return batch
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -164,6 +194,22 @@ class Tokenizer:
             if piece != _WORD_START:
                 number, is_parted = numbers[-1], False
         return [min(one, number) for one in numbers]
+
+
+def tag_ids(tag: str | None, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return what stands before a source that has a tag: its id, or nothing where it is None.
+
+    Raises:
+        TokenizerError: The tag is no piece.
+    """
+    if tag is None:
+        return ()
+    piece_id = tokenizer.id_of(tag)
+    if piece_id is None:
+        raise TokenizerError(
+            f"the tokenizer must have the piece {tag!r}, which asks for a language"
+        )
+    return (piece_id,)
 
 
 def _cut(line: str) -> list[str]:

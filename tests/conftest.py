@@ -1,7 +1,11 @@
 """What every test gets: no network, no screen, one thread, the same random examples each time."""
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -12,6 +16,11 @@ if TYPE_CHECKING:
     from nmt.run_folder import RunFolder
 
 # Before the libraries that read these are imported.
+# Making its list of fonts takes seconds: it stays where it is.
+os.environ.setdefault("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
+# What the tests prepare is their own, and gone with them.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="nmt-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"

@@ -120,4 +120,4 @@ def test_links_are_written_as_aligners_write_them(tmp_path: Path) -> None:
     assert pharaoh(()) == ""
     file = tmp_path / "links.txt"
     file.write_text(pharaoh(links) + "\n", encoding="utf-8", newline="\n")
-    assert read_links(file, ["a b c d e f g h i j k"], ["x y z"]) == [links]
+    assert list(read_links(file, [("a b c d e f g h i j k", "x y z")])) == [links]

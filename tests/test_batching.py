@@ -4,6 +4,7 @@ import pickle
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from nmt.batching import Batch, BatchDataset, LengthBuckets, pad_ids
+from nmt.batching import (
+    Batch,
+    BatchDataset,
+    LengthBuckets,
+    NumberedBatches,
+    SampledBatches,
+    WeightedDraw,
+    pad_ids,
+)
 
 PAD, BOS, EOS = 0, 2, 3
 
@@ -209,6 +218,53 @@ def test_seed_and_epoch_make_the_order() -> None:
     assert order(dataset, seed=2, epoch=0) != order(dataset, seed=1, epoch=1)
 
 
+def plain_order(lengths: Lengths, *, seed: int, epoch: int, size: int) -> list[list[int]]:
+    """Batches of `size` pairs, shuffled and then sorted as a whole, with a key for each pair."""
+    generator = np.random.default_rng((seed, epoch))
+    shuffled = generator.permutation(len(lengths)).tolist()
+
+    def key(place: int) -> tuple[int, int]:
+        source, target = lengths[place]
+        return (source, -target if source % 2 else target)
+
+    ordered = sorted(shuffled, key=key)
+    starts = range(0, len(ordered), size)
+    return [
+        ordered[starts[number] : starts[number] + size]
+        for number in generator.permutation(len(starts))
+    ]
+
+
+@pytest.mark.parametrize("slab_size", [1, 7, 50, 10**6])
+def test_the_order_is_that_of_sorting_everything_at_once(
+    slab_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.batching.ordering._SLAB_SIZE", slab_size)
+    lengths = [(number * 7 % 23, number * 11 % 300) for number in range(500)]
+    assert order(make_dataset(lengths), seed=3, epoch=2) == plain_order(
+        lengths, seed=3, epoch=2, size=8
+    )
+
+
+@pytest.mark.parametrize("start", [0, 1, 13, 25])
+def test_an_epoch_may_begin_at_any_batch(start: int) -> None:
+    dataset = make_dataset(MANY)
+    whole = order(dataset, seed=3, epoch=2)
+    rest = LengthBuckets(dataset, max_sentences=8, seed=3, epoch=2, start=start)
+    assert list(rest) == whole[start:]
+    assert len(rest) == len(whole) == 25
+    numbered = list(NumberedBatches(rest))
+    assert [indices for indices, _ in numbered] == whole[start:]
+    assert [key for _, key in numbered] == [(3, 2, number) for number in range(start, 25)]
+    assert len(NumberedBatches(rest)) == 25
+
+
+@pytest.mark.parametrize("start", [-1, 26])
+def test_a_batch_to_begin_at_must_be_one_of_the_epoch(start: int) -> None:
+    with pytest.raises(ValueError, match=rf"^start must be in \[0, 25\], got {start}$"):
+        LengthBuckets(make_dataset(MANY), max_sentences=8, seed=3, start=start)
+
+
 def test_an_order_may_be_read_again() -> None:
     buckets = LengthBuckets(make_dataset(MANY), max_tokens=40, seed=1)
     assert list(buckets) == list(buckets)
@@ -226,6 +282,98 @@ def test_batches_do_not_come_sorted_by_length() -> None:
     targets = [shape(batch, MANY)[2] for batch in order(make_dataset(MANY), seed=1, epoch=0)]
     assert targets != sorted(targets)
     assert targets != sorted(targets, reverse=True)
+
+
+# How often pairs come
+
+
+def drawn(
+    lengths: Lengths, weights: Sequence[float], *, epoch: int, max_tokens: int = 60
+) -> list[list[int]]:
+    """An epoch of corpora of equal size."""
+    dataset = make_dataset(lengths)
+    draw = WeightedDraw(
+        dataset.source.lengths,
+        dataset.target.lengths,
+        sizes=[len(lengths) // len(weights)] * len(weights),
+        weights=weights,
+    )
+    buckets = LengthBuckets(dataset, max_tokens=max_tokens, seed=5, epoch=epoch, draw=draw)
+    batches = list(buckets)
+    assert len(batches) == len(buckets)
+    return batches
+
+
+def test_pairs_come_as_often_as_their_corpus_weighs() -> None:
+    totals = Counter[int]()
+    num_batches = set()
+    for epoch in range(40):
+        batches = drawn(MANY, [1.0, 0.25, 2.5, 3.0], epoch=epoch)
+        counts = Counter(index for batch in batches for index in batch)
+        assert all(counts[index] == 1 for index in range(50))
+        assert sum(counts[index] for index in range(50, 100)) == 12  # round(12.5)
+        assert max(counts[index] for index in range(50, 100)) == 1
+        assert sum(counts[index] for index in range(100, 150)) == 125
+        assert {counts[index] for index in range(100, 150)} == {2, 3}
+        assert all(counts[index] == 3 for index in range(150, 200))
+        num_batches.add(len(batches))
+        totals += counts
+    assert len(num_batches) == 1
+    # nobody is left out for good, and nobody always drawn
+    assert all(2 <= totals[index] <= 22 for index in range(50, 100))
+    assert all(2 <= totals[index] - 80 <= 38 for index in range(100, 150))
+
+
+def test_what_is_drawn_stays_within_the_limit_of_tokens() -> None:
+    lengths = [(number * 7 % 11, number * 5 % 13) for number in range(400)]
+    for epoch in range(10):
+        for batch in drawn(lengths, [0.3, 1.7], epoch=epoch, max_tokens=40):
+            size, source, target = shape(batch, lengths)
+            assert size * max(source, target) <= 40
+
+
+def test_the_draw_is_that_of_seed_and_epoch() -> None:
+    assert drawn(MANY, [0.5], epoch=3) == drawn(MANY, [0.5], epoch=3)
+    first, second = (
+        {index for batch in drawn(MANY, [0.5], epoch=epoch) for index in batch} for epoch in (3, 4)
+    )
+    assert len(first) == len(second) == 100
+    assert first != second
+
+
+def test_the_least_weight_leaves_a_pair_of_each_corpus() -> None:
+    (batch,) = drawn(MANY, [0.001, 0.001], epoch=0, max_tokens=10**6)
+    assert sorted(index // 100 for index in batch) == [0, 1]
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan")])
+def test_a_weight_must_be_above_nothing(weight: float) -> None:
+    with pytest.raises(ValueError, match=rf"^weight must be > 0, got {weight}$"):
+        drawn(MANY, [1.0, weight], epoch=0)
+
+
+# Tokens that are drawn for each batch
+
+
+class Spelling:
+    """A sampler whose tokens tell what they were drawn for."""
+
+    def sample(
+        self, indices: Sequence[int], key: tuple[int, int, int]
+    ) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
+        return [[*key, index] for index in indices], [[index] for index in indices], [[3, 0]] * 2
+
+
+def test_sampled_batches_hold_what_was_drawn_for_their_number() -> None:
+    dataset = make_dataset(MANY)
+    sampled = SampledBatches(dataset, Spelling())
+    batch = sampled[[4, 9], (7, 8, 11)]
+    assert batch.source_ids.tolist() == [[7, 8, 11, 4, EOS], [7, 8, 11, 9, EOS]]
+    assert batch.target_output_ids.tolist() == [[4, EOS], [9, EOS]]
+    assert batch.indices.tolist() == [4, 9]
+    assert batch.alignment is not None
+    assert batch.alignment.nonzero().tolist() == [[0, 0, 3], [1, 0, 3]]
+    assert len(sampled) == len(dataset)
 
 
 # Where the tensors are

@@ -138,6 +138,7 @@ def test_options_reach_the_translator(run: RunFolder, monkeypatch: pytest.Monkey
         "num_hypotheses": 3,
         "device": "cpu",
         "threads": 2,
+        "target_lang": None,
     }
 
 

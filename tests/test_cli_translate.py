@@ -168,6 +168,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
         "wishes": Wishes(),
         "int8": True,
         "shortlist": True,
+        "target_lang": None,
         "device": "cpu",
         "threads": 2,
     }

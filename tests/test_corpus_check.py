@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from nmt.corpus import SentencePair, count_seen, find_swapped
+from nmt.corpus import SeenPairs, SentencePair, find_swapped
 from nmt.corpus.check import SwappedSides
 
 ENGLISH = ("the", "a dog", "runs", "is", "with a", "on the street", "two men", "and", "small")
@@ -116,7 +116,16 @@ def test_sides_that_are_alike_are_never_called_swapped(
     assert find_swapped(swap(pairs), validation) is None
 
 
+def count(held_out: list[SentencePair], pairs: list[SentencePair]) -> int:
+    """Look at one pair after the other."""
+    seen = SeenPairs(held_out)
+    for pair in pairs:
+        seen.look_at([pair])
+    assert seen.num_pairs == len(held_out)
+    return seen.count
+
+
 def test_pairs_seen_in_training_are_counted_as_pairs() -> None:
     one, two, blank = SentencePair("a", "b"), SentencePair("a", "c"), SentencePair("", " ")
-    assert count_seen([one, two, one, blank], [one, blank, one]) == 2
-    assert count_seen([two, blank], [one, blank]) == 0
+    assert count([one, two, one, blank], [one, blank, one]) == 2
+    assert count([two, blank], [one, blank]) == 0

@@ -14,6 +14,7 @@ from nmt.recipe import FileSet
 
 SOURCES = ["a b c", "d", ""]
 TARGETS = ["A B", "D E", "F"]
+PAIRS = list(zip(SOURCES, TARGETS, strict=True))
 
 
 def write(folder: Path, *lines: str) -> Path:
@@ -25,7 +26,7 @@ def write(folder: Path, *lines: str) -> Path:
 def test_links_are_pairs_of_word_numbers(tmp_path: Path) -> None:
     file = write(tmp_path, "0-0 2-1  1-1", "0-1", "")
     expected = [((0, 0), (2, 1), (1, 1)), ((0, 1),), ()]
-    assert read_links(file, SOURCES, TARGETS) == expected
+    assert list(read_links(file, PAIRS)) == expected
 
 
 def test_reversing_a_set_turns_its_links_around(tmp_path: Path) -> None:
@@ -59,13 +60,13 @@ def test_without_an_alignment_there_are_no_links(tmp_path: Path) -> None:
 )
 def test_what_is_no_link_is_named_with_its_line(line: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=complaint):
-        read_links(write(tmp_path, "0-0", line, ""), SOURCES, TARGETS)
+        list(read_links(write(tmp_path, "0-0", line, ""), PAIRS))
 
 
 def test_every_pair_has_a_line(tmp_path: Path) -> None:
     complaint = "links has 2 lines, its corpus has 3; an alignment file must have a line for each"
     with pytest.raises(DataError, match=complaint):
-        read_links(write(tmp_path, "", ""), SOURCES, TARGETS)
+        list(read_links(write(tmp_path, "", ""), PAIRS))
 
 
 @given(links=st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4))), max_size=5))
@@ -75,4 +76,6 @@ def test_what_was_written_is_read(
     lines = [" ".join(f"{i}-{j}" for i, j in one) for one in links]
     sentence = ["v w x y z"] * len(links)
     file = write(tmp_path_factory.mktemp("links"), *lines)
-    assert read_links(file, sentence, sentence) == [tuple(one) for one in links]
+    assert list(read_links(file, zip(sentence, sentence, strict=True))) == [
+        tuple(one) for one in links
+    ]

@@ -193,7 +193,8 @@ decoding: {{beam_size: 1, max_target_length: 20}}
 """
     recipe = parse_recipe(text, name="multi30k")
     run = train(recipe, tmp_path / "run")
-    assert len(load_pairs(recipe.data.train)) == 300
+    [(_, train_set)] = recipe.data.named_train_sets()
+    assert len(load_pairs(train_set)) == 300
     (entry,) = run.metrics()
     # at the start every piece is as likely as every other
     assert entry["loss"] < 6.397  # the logarithm of 600

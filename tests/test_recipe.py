@@ -24,6 +24,7 @@ from nmt.recipe import (
     JsonlSet,
     Recipe,
     Section,
+    StreamingRecipe,
     TrainingRecipe,
     TsvSet,
     differences,
@@ -752,13 +753,36 @@ TEXT = st.sampled_from(TRICKY) | st.text(
     st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=6
 )
 PROBABILITY = st.floats(min_value=0, max_value=1, exclude_max=True)
+ANY_SET: dict[str, st.SearchStrategy[object]] = {
+    "source_lang": st.none(),
+    "target_lang": st.none(),
+    "weight": st.just(1.0),
+}
+FILES = st.fixed_dictionaries(
+    {
+        **ANY_SET,
+        "weight": st.floats(min_value=0, max_value=1000, exclude_min=True),
+        "source": TEXT,
+        "target": TEXT,
+        "alignment": st.none(),
+    }
+)
 SETTINGS: dict[str, st.SearchStrategy[object]] = {
     "data.source_lang": st.sampled_from(["no", "on", "de", "pt-BR", "zh_Hant"]),
     "data.reverse": st.booleans(),
-    "data.train": st.fixed_dictionaries({"source": TEXT, "target": TEXT, "alignment": st.none()}),
-    "data.validation": st.fixed_dictionaries({"jsonl": TEXT, "source": TEXT, "target": TEXT}),
+    "data.train": FILES | st.lists(FILES, min_size=1, max_size=3).map(tuple),
+    "data.validation": st.fixed_dictionaries(
+        {**ANY_SET, "jsonl": TEXT, "source": TEXT, "target": TEXT}
+    ),
     "data.test": st.fixed_dictionaries(
-        {"hub": TEXT, "config": st.none() | TEXT, "split": TEXT, "source": TEXT, "target": TEXT}
+        {
+            **ANY_SET,
+            "hub": TEXT,
+            "config": st.none() | TEXT,
+            "split": TEXT,
+            "source": TEXT,
+            "target": TEXT,
+        }
     ),
     "data.cleaning.max_length_ratio": st.none() | st.floats(min_value=1.01, max_value=1e300),
     "tokenizer.user_defined_symbols": st.lists(TEXT, max_size=3).map(tuple),
@@ -846,3 +870,158 @@ def test_every_recipe_loads_and_its_model_is_built(path: Path) -> None:
             pad_id=0,
         )
     assert model.output_layer.out_features == recipe.tokenizer.vocab_size
+
+
+# Several sets, several languages
+
+LIST = """\
+data:
+  source_lang: en
+  target_lang: de
+  train:
+    - {source: a.en, target: a.de, weight: 2.5}
+    - tsv: b.tsv
+      weight: 0.5
+  validation: {tsv: v.tsv}
+training: {max_tokens: 4000}
+"""
+
+
+def test_training_sets_may_be_a_list() -> None:
+    data = parse(LIST).data
+    assert [(name, one.weight) for name, one in data.named_train_sets()] == [
+        ("train.0", 2.5),
+        ("train.1", 0.5),
+    ]
+    assert parse(EXAMPLE).data.named_train_sets()[0][0] == "train"
+    assert list(data.named_sets()) == ["train.0", "train.1", "validation"]
+    assert parse(dump_recipe(parse(LIST))) == parse(LIST)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("weight: 0.5", "weight: 0", "tiny.yaml:7: data.train.1.weight must be > 0.0, got 0"),
+        ("weight: 2.5", "weight: -1", "tiny.yaml:5: data.train.0.weight must be > 0.0, got -1"),
+        ("weight: 2.5", "weight: .nan", "data.train.0.weight must be a finite number, got nan"),
+        (
+            "weight: 0.5",
+            "wieght: 0.5",
+            "tiny.yaml:7: unknown key 'data.train.1.wieght'; did you mean 'data.train.1.weight'?",
+        ),
+        ("tsv: b.tsv", "source: b", "tiny.yaml:6: data.train.1.target is missing"),
+        (
+            "{tsv: v.tsv}",
+            "{tsv: v.tsv, weight: 2}",
+            "data: validation: only training sets have a weight, got 2",
+        ),
+        (
+            "weight: 0.5",
+            "source_lang: fr",
+            "data: train.1: the languages must be those of the recipe, en to de, got fr to de; for "
+            "a model of several directions set data.language_tags to true",
+        ),
+    ],
+)
+def test_faults_of_a_set_in_a_list_are_named(old: str, new: str, complaint: str) -> None:
+    assert old in LIST
+    with pytest.raises(RecipeError, match=re.escape(complaint)):
+        parse(LIST.replace(old, new))
+
+
+def test_a_list_of_training_sets_must_have_one() -> None:
+    with pytest.raises(RecipeError, match=r"data\.train must have at least one entry, got \(\)"):
+        parse(EXAMPLE, "data.train=[]")
+
+
+HUB = "{hub: me/texts, split: train, source: en, target: de, streaming: %s}"
+STREAM = HUB % "{batches_per_epoch: 9}"
+
+
+def test_a_set_of_the_hub_may_be_streamed() -> None:
+    recipe = parse(EXAMPLE, f"data.train={STREAM}")
+    assert recipe.data.streaming == StreamingRecipe(batches_per_epoch=9, shuffle_buffer=100_000)
+    assert parse(dump_recipe(recipe)) == recipe
+    longer = parse(EXAMPLE, f"data.train={STREAM}", "data.train.streaming.batches_per_epoch=10")
+    assert longer.data.streaming == StreamingRecipe(batches_per_epoch=10)
+    assert parse(EXAMPLE).data.streaming is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        (
+            [f"data.train=[{STREAM}]"],
+            "data: train.0: a set with streaming must be the only training set; leave streaming "
+            "out, or give no list",
+        ),
+        (
+            [f"data.validation={STREAM}"],
+            "data: validation: a set with streaming must be the only training set; leave streaming "
+            "out, or give no list",
+        ),
+        (
+            [f"data.train={STREAM.replace('hub:', 'weight: 2, hub:')}"],
+            "data: train: a set with streaming has no weight, got 2; batches_per_epoch says how "
+            "much of it an epoch has",
+        ),
+        (
+            [f"data.train={STREAM}", "training.num_workers=2"],
+            "training.num_workers must be 0 with data.train.streaming, got 2; a stream is read in "
+            "the process that trains",
+        ),
+        (
+            [f"data.train={HUB % '{}'}"],
+            "data.train.streaming.batches_per_epoch is missing",
+        ),
+        (
+            [f"data.train={STREAM}", "data.train.streaming.shuffle_buffer=0"],
+            "data.train.streaming.shuffle_buffer must be >= 1, got 0",
+        ),
+    ],
+)
+def test_streams_have_rules(overrides: list[str], complaint: str) -> None:
+    with pytest.raises(RecipeError, match=f": {re.escape(complaint)}$"):
+        parse(EXAMPLE, *overrides)
+
+
+def test_with_tags_sets_may_be_of_other_languages() -> None:
+    several = LIST.replace("weight: 0.5", "target_lang: fr").replace(
+        "  train:", "  language_tags: true\n  train:"
+    )
+    data = parse(several).data
+    assert data.target_langs == ("de", "fr")
+    assert data.tag_of("fr") == "<2fr>"
+    assert [data.direction_of(one) for one in data.named_sets().values()] == [
+        ("en", "de"),
+        ("en", "fr"),
+        ("en", "de"),
+    ]
+    turned = parse(several, "data.reverse=true").data
+    assert turned.direction_of(turned.named_sets()["train.1"]) == ("fr", "en")
+    assert turned.target_langs == ("en",)
+    assert parse(LIST).data.tag_of("de") is None
+
+
+GRAMMAR = "{builtin: grammar, split: train, sentences: 9, source_lang: de, target_lang: en}"
+
+
+def test_built_in_sentences_may_be_turned_where_there_are_tags() -> None:
+    parse(LIST, f"data.train={GRAMMAR}", "data.language_tags=true")
+    with pytest.raises(RecipeError, match="a built-in set needs source_lang 'en'"):
+        parse(LIST, f"data.train={GRAMMAR}")
+
+
+# Subword sampling
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ("{sampling_alpha: 0}", "tokenizer.sampling_alpha must be > 0.0, got 0"),
+        ("{sampling_alpha: 1.5}", "tokenizer.sampling_alpha must be <= 1.0, got 1.5"),
+    ],
+)
+def test_sampling_settings_that_do_not_fit_are_refused(settings: str, complaint: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(complaint)):
+        parse(EXAMPLE, f"tokenizer={settings}")

@@ -17,9 +17,10 @@ from nmt.batching import Batch
 from nmt.errors import RecipeError
 from nmt.run_folder import RunFolder, average_weights, read_weights
 from nmt.tokenizer import Tokenizer
-from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
+from nmt.training.data import Corpora, TranslationData, load_corpora
 from nmt.training.fit import count_steps, fit
 from nmt.training.module import TranslationModule
+from nmt.training.tokenizers import prepare_tokenizers
 
 Weights = dict[str, Tensor]
 
@@ -38,7 +39,7 @@ class Ground:
         folder = RunFolder(path)
         folder.make()
         folder.start(recipe, self.tokenizers, {})
-        data = TranslationData(self.corpora, self.tokenizers, recipe.training)
+        data = TranslationData(self.corpora, self.tokenizers, recipe)
         torch.manual_seed(recipe.training.seed)
         fit(recipe, folder, folder.build_model(), data, self.corpora.validation)
         return folder
@@ -50,7 +51,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     write_quick_corpus(folder)
     recipe = toy_recipe(folder)
     corpora = load_corpora(recipe)
-    return Ground(folder, corpora, train_tokenizers(corpora.train, recipe))
+    return Ground(folder, corpora, prepare_tokenizers(corpora, recipe))
 
 
 @pytest.fixture(scope="module")

@@ -555,7 +555,7 @@ def test_threads_are_as_many_as_the_recipe_says(
 def test_the_beginning_of_a_run_is_recorded(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = toy_recipe(folder, *QUICK)
+    recipe = toy_recipe(folder, *QUICK, f"data.cache_dir={folder}/cache")
     start_only(recipe, folder / "run", monkeypatch)
     run = RunFolder(folder / "run")
     assert run.recipe == recipe
@@ -723,7 +723,7 @@ def test_what_was_said_before_the_run_began_is_in_its_log(
     for side in ("en", "de"):
         lines = [*read_lines(folder / f"train.{side}"), *read_lines(folder / f"test.{side}")]
         write_lines(folder / f"train.{side}", lines)
-    run = train(toy_recipe(folder, *QUICK), folder / "run")
+    run = train(toy_recipe(folder, *QUICK, f"data.cache_dir={folder}/cache"), folder / "run")
     warning = (
         "warning: 4 of the 4 test pairs also stand in the training set; "
         "these are left out of training\n"

@@ -1,18 +1,20 @@
 """One run folder or several that go together; and where to compute."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_run import SOURCES, TARGETS, write_run
 
+from nmt.cli.main import main
 from nmt.confidence import FEATURES, ConfidenceModel, dump_confidence
 from nmt.engine import EnsembleEngine, FoldedEngine, ModelEngine
 from nmt.errors import CheckpointError, NMTError
 from nmt.recipe import TokenizerRecipe
 from nmt.run_folder import RunFolder
 from nmt.tokenizer import Tokenizer
-from nmt.translator import Translator, choose_device
+from nmt.translator import Scorer, Translator, choose_device
 from nmt.translator.loading import load
 
 CONFIDENCE = ConfidenceModel(
@@ -143,3 +145,113 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -
     complaint = r"device must be auto or one that is here \(mps, cpu\), got 'cuda'"
     with pytest.raises(NMTError, match=complaint):
         choose_device("cuda")
+
+
+# Models that know several languages
+
+SEVERAL = (
+    "data.train=[{tsv: train.tsv}, {tsv: more.tsv, target_lang: fr}]",
+    "data.language_tags=true",
+    "tokenizer.vocab_size=36",
+)
+
+
+def test_a_model_of_several_languages_is_asked_for_one(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", *SEVERAL, "decoding.max_source_length=6")
+    lines = ["eine Katze", "", "die Katze und der Hund"]
+    found = {
+        language: list(Translator.load(folder.path, target_lang=language).translate_detailed(lines))
+        for language in (None, "en", "fr")
+    }
+    texts = {
+        language: [(one.text, one.score) for one in translations]
+        for language, translations in found.items()
+    }
+    assert texts[None] == texts["en"]
+    assert texts["en"] != texts["fr"]
+    short, blank, cut = found["fr"]
+    assert blank.hypotheses[0].pieces.source == ()
+    assert short.hypotheses[0].pieces.source[0] == "<2fr>"
+    # every part of a long line is asked for it
+    pieces = cut.hypotheses[0].pieces.source
+    assert cut.num_parts > 1
+    assert pieces.count("<2fr>") == cut.num_parts
+    for one, line in ((short, lines[0]), (cut, lines[2])):
+        alignment = one.alignment
+        source = one.hypotheses[0].pieces.source
+        assert all(len(row) == len(source) for row in alignment.matrix)
+        # words are those of the line, and none of them is the tag
+        words = {word for word, _ in alignment.words}
+        assert words <= set(range(len(line.split())))
+        text = "".join(piece for piece in source if piece not in ("<2fr>", "</s>"))
+        starts = [place for place, piece in enumerate(source) if piece.startswith("\u2581")]
+        assert text.replace("\u2581", " ").split() == line.split()
+        for piece, _ in alignment.pieces:
+            if source[piece] != "<2fr>":
+                assert sum(start <= piece for start in starts) - 1 in words
+
+
+@pytest.mark.parametrize(
+    ("overrides", "language", "known"), [(SEVERAL, "xx", "en, fr"), ((), "fr", "en")]
+)
+def test_a_language_that_the_model_does_not_know_is_refused(
+    overrides: tuple[str, ...], language: str, known: str, tmp_path: Path
+) -> None:
+    folder = write_run(tmp_path / "run", *overrides)
+    message = (
+        rf"^the language to translate into must be one that the model knows \({known}\), "
+        rf"got '{language}'$"
+    )
+    with pytest.raises(NMTError, match=message):
+        Translator.load(folder.path, target_lang=language)
+    Translator.load(folder.path, target_lang="en")
+
+
+def test_scores_are_those_of_the_language_asked_for(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", *SEVERAL)
+    translations = {
+        language: next(
+            Translator.load(folder.path, target_lang=language).translate_detailed(["eine Katze"])
+        )
+        for language in ("en", "fr")
+    }
+    pair = ("eine Katze", translations["fr"].text)
+    scored = {
+        language: next(Scorer.load(folder.path, target_lang=language).score([pair]))
+        for language in ("en", "fr")
+    }
+    assert scored["fr"].pieces.source[0] == "<2fr>"
+    assert scored["fr"].log_prob != scored["en"].log_prob
+
+
+@pytest.mark.parametrize("command", ["translate", "score"])
+def test_commands_pass_the_language_on(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(tmp_path / "run", *SEVERAL)
+    text = tmp_path / "text"
+    text.write_text("eine Katze\n", encoding="utf-8", newline="\n")
+    files = {
+        "translate": ["--input", str(text), "--json"],
+        "score": ["--source", str(text), "--target", str(text), "--json"],
+    }
+    arguments = [command, "--model", str(folder.path), *files[command]]
+    assert main([*arguments, "--to", "fr"]) == 0
+    assert json.loads(capsys.readouterr().out)["pieces"]["source"][0] == "<2fr>"
+    assert main([*arguments, "--to", "xx"]) == 2
+    assert "must be one that the model knows (en, fr), got 'xx'" in capsys.readouterr().err
+
+
+def test_evaluating_another_language_needs_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(tmp_path / "run", *SEVERAL)
+    assert main(["evaluate", "--model", str(folder.path), "--to", "fr"]) == 2
+    assert "--to needs --source and --reference" in capsys.readouterr().err
+
+
+def test_runs_of_other_languages_make_no_ensemble(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "a", *SEVERAL)
+    other = write_other(tmp_path / "b", *SEVERAL[1:])
+    with pytest.raises(CheckpointError, match=r"must translate de to en or fr as .* got de to en$"):
+        load([one.path, other.path])

@@ -34,7 +34,7 @@ def write_run(path: Path, *overrides: str) -> RunFolder:
     recipe = parse_recipe(RECIPE, name="recipe", overrides=overrides)
     folder = RunFolder(path)
     folder.make()
-    tokenizer = Tokenizer.train([*SOURCES, *TARGETS], recipe.tokenizer)
+    tokenizer = Tokenizer.train([*SOURCES, *TARGETS], recipe.tokenizer_with_tags)
     folder.start(recipe, (tokenizer, tokenizer), VERSIONS)
     torch.manual_seed(recipe.training.seed)
     write_weights(folder.weights_file, folder.build_model().state_dict())

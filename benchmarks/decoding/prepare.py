@@ -17,7 +17,8 @@ import torch
 from nmt.corpus.files import read_lines
 from nmt.recipe import load_recipe
 from nmt.run_folder import RunFolder, write_atomically, write_weights
-from nmt.training.data import load_corpora, train_tokenizers
+from nmt.training.data import load_corpora
+from nmt.training.tokenizers import train_tokenizers
 
 
 def make_run(folder: RunFolder, recipe_file: str, overrides: list[str]) -> None:

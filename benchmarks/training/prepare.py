@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from nmt.recipe import load_recipe
-from nmt.training.data import load_corpora, train_tokenizers
+from nmt.training.data import load_corpora
+from nmt.training.tokenizers import train_tokenizers
 
 SPECIAL_PIECES = {"<pad>", "<unk>", "<s>", "</s>"}
 

@@ -26,8 +26,9 @@ from nmt.batching import Batch
 from nmt.model import Seq2Seq, build_model
 from nmt.recipe import ModelRecipe, Recipe, load_recipe
 from nmt.tokenizer import PAD_ID
-from nmt.training.data import TranslationData, load_corpora, train_tokenizers
+from nmt.training.data import TranslationData, load_corpora
 from nmt.training.module import TranslationModule
+from nmt.training.tokenizers import prepare_tokenizers
 
 NUM_WARMUP = 3
 NUM_BATCHES = 12
@@ -120,10 +121,10 @@ def prepared(product: Product) -> Callable[[], None]:
 def load(recipe: Recipe) -> tuple[Seq2Seq, TranslationData, int]:
     """Return a fresh model, its data, and the number of pieces."""
     corpora = load_corpora(recipe)
-    tokenizers = train_tokenizers(corpora.train, recipe)
+    tokenizers = prepare_tokenizers(corpora, recipe)
     size = tokenizers[1].vocab_size
     model = build_model(recipe.model, source_vocab_size=size, target_vocab_size=size, pad_id=PAD_ID)
-    return model, TranslationData(corpora, tokenizers, recipe.training), size
+    return model, TranslationData(corpora, tokenizers, recipe), size
 
 
 def training_step(module: TranslationModule) -> Callable[[Batch], None]:

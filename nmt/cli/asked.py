@@ -22,6 +22,7 @@ class Asked:
 
     model: list[Path]
     ensemble: Ensemble | None
+    to: str | None
     input_file: Path | None
     output_file: Path | None
     n_best: int | None
@@ -103,6 +104,7 @@ class Asked:
             decoding=self.decoding,
             request=self._request(),
             wishes=self._wishes(),
+            target_lang=self.to,
         )
         return ParallelTranslator(load, num_workers=self.workers or 1)
 

@@ -14,11 +14,12 @@ from nmt.cli.options import (
     LengthPenalty,
     Model,
     Threads,
+    To,
 )
 from nmt.errors import DataError, NMTError
 
 if TYPE_CHECKING:
-    from nmt.evaluation import Report, Segments, TrainingText
+    from nmt.evaluation import Known, Report, Segments, TrainingText
     from nmt.recipe import Recipe
     from nmt.run_folder import RunFolder
     from nmt.translator import Translation, Translator
@@ -122,6 +123,7 @@ def evaluate_command(
     report: _ReportFolder = None,
     overwrite: _Overwrite = False,
     fit_confidence: _FitConfidence = False,
+    to: To = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     batch_size: BatchSize = None,
@@ -132,16 +134,18 @@ def evaluate_command(
     # Imported here: `nmt --help` loads no torch.
     import torch
 
-    from nmt.evaluation import NUM_ALTERNATIVES, make_report_folder
+    from nmt.evaluation import NUM_ALTERNATIVES, evaluate, make_report_folder
     from nmt.run_folder import RunFolder
     from nmt.translator import Translator
 
     folder = RunFolder(model)
     recipe = _with_metrics(folder.recipe, metric, bleu_tokenizer)
     # What can go wrong goes wrong before the translating.
+    if to is not None and not source:
+        raise NMTError("--to needs --source and --reference: other test sets have a language")
     sets = _load_test_sets(folder, source or [], reference or [], test_set or [], language_pair)
     report_folder = report or _default_folder(folder, sets, is_own=not (source or test_set))
-    _check(folder, recipe, sets)
+    _check(folder, recipe, sets, target_lang=to)
     if threads is not None:
         torch.set_num_threads(threads)
     _check_unwritten(report_folder, sets, overwrite=overwrite)
@@ -155,13 +159,20 @@ def evaluate_command(
         length_penalty=length_penalty,
         batch_size=batch_size,
         num_hypotheses=min(NUM_ALTERNATIVES, beam),
+        target_lang=to,
     )
     make_report_folder(report_folder, overwrite=overwrite)
     training = None if without_training_data else _training_text(folder, sets)
     reports = []
     for segments in sets:
         translations = _translate(translator, segments.sources)
-        reports.append(_evaluate(folder, recipe, segments, translations, training))
+        known = _known(folder, translations, training)
+        hypotheses = [translation.text for translation in translations]
+        reports.append(
+            evaluate(
+                hypotheses, segments, recipe, model=str(folder.path), known=known, target_lang=to
+            )
+        )
         _print_scores(reports[-1], has_name=len(sets) > 1)
     _write(report_folder, reports)
     print(f"report in {report_folder / 'index.html'}", file=sys.stderr)
@@ -235,13 +246,15 @@ def _default_folder(folder: "RunFolder", sets: "Sequence[Segments]", *, is_own: 
     return folder.path / f"report-{'-'.join(names)}"
 
 
-def _check(folder: "RunFolder", recipe: "Recipe", sets: "Sequence[Segments]") -> None:
+def _check(
+    folder: "RunFolder", recipe: "Recipe", sets: "Sequence[Segments]", *, target_lang: str | None
+) -> None:
     """See that the metrics are known and the references are of the model's language."""
     from nmt.evaluation import check_metrics, check_script
 
     check_metrics(
         recipe.evaluation.metrics,
-        target_lang=recipe.data.direction[1],
+        target_lang=target_lang or recipe.data.direction[1],
         bleu_tokenizer=recipe.evaluation.bleu_tokenizer,
     )
     tokenizer = folder.tokenizers[1]
@@ -295,21 +308,17 @@ def _training_text(folder: "RunFolder", sets: "Sequence[Segments]") -> "Training
     return training_text_of_run(folder, [line for segments in sets for line in segments.sources])
 
 
-def _evaluate(
+def _known(
     folder: "RunFolder",
-    recipe: "Recipe",
-    segments: "Segments",
     translations: "Sequence[Translation]",
     training: "TrainingText | str | None",
-) -> "Report":
-    from nmt.evaluation import Known, detail_of, evaluate
+) -> "Known":
+    from nmt.evaluation import Known, detail_of
 
     details = [detail_of(translation) for translation in translations]
-    known = Known(details=details, metrics=folder.metrics())
-    if training is not None:
-        known = Known(details=details, metrics=folder.metrics(), training=training)
-    hypotheses = [translation.text for translation in translations]
-    return evaluate(hypotheses, segments, recipe, model=str(folder.path), known=known)
+    if training is None:
+        return Known(details=details, metrics=folder.metrics())
+    return Known(details=details, metrics=folder.metrics(), training=training)
 
 
 def _write(folder: Path, reports: "Sequence[Report]") -> None:

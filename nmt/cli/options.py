@@ -37,6 +37,13 @@ EnsembleOption = Annotated[
         Ensemble,
     ),
 ]
+To = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANG",
+        help="The language to translate into, for a model that knows several. [the recipe's]",
+    ),
+]
 BeamSize = Annotated[
     int | None,
     whole_number(

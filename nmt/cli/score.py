@@ -18,6 +18,7 @@ from nmt.cli.options import (
     EnsembleOption,
     Models,
     Threads,
+    To,
     average_of,
 )
 from nmt.cli.streams import check_output, open_output, write_lines
@@ -66,6 +67,7 @@ def score_command(
     target: _Target = None,
     n_best_file: _NBestFile = None,
     ensemble: EnsembleOption = None,
+    to: To = None,
     as_json: _Json = False,
     alignments: Alignments = None,
     batch_size: BatchSize = None,
@@ -86,7 +88,9 @@ def score_command(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    scorer = Scorer.load(model, device=device, average=average, batch_size=batch_size)
+    scorer = Scorer.load(
+        model, device=device, average=average, batch_size=batch_size, target_lang=to
+    )
     scored = scorer.score((entry.source, entry.target) for entry in entries)
     if n_best_file is not None:
         _write_n_best(entries, scored)

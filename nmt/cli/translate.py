@@ -22,6 +22,7 @@ from nmt.cli.options import (
     Models,
     ShortlistOption,
     Threads,
+    To,
     Workers,
 )
 from nmt.cli.streams import check_output, open_input, open_output, read_windows, write_lines
@@ -58,6 +59,7 @@ _Json = Annotated[
 def translate_command(
     model: Models,
     ensemble: EnsembleOption = None,
+    to: To = None,
     input_file: _Input = None,
     output_file: _Output = None,
     n_best: _NBest = None,

@@ -43,15 +43,34 @@ class SwappedSides:
     first: int
 
 
-def count_seen(held_out: Sequence[SentencePair], pairs: Iterable[SentencePair]) -> int:
-    """Return how many of the pairs held out stand in a training set; blank ones do not count."""
-    wanted = {
-        (pair.source, pair.target)
-        for pair in held_out
-        if not (is_blank(pair.source) or is_blank(pair.target))
-    }
-    seen = {text for pair in pairs if (text := (pair.source, pair.target)) in wanted}
-    return sum((pair.source, pair.target) in seen for pair in held_out)
+class SeenPairs:
+    """Counts how many of the pairs held out stand in a training set; blank ones do not count."""
+
+    def __init__(self, held_out: Sequence[SentencePair]) -> None:
+        """Take the pairs to look for."""
+        self._held_out = [(pair.source, pair.target) for pair in held_out]
+        self._wanted = {pair for pair in self._held_out if not any(map(is_blank, pair))}
+        self._sources = {source for source, _ in self._wanted}
+        self._seen: set[tuple[str, str]] = set()
+
+    def look_at(self, pairs: Iterable[SentencePair]) -> None:
+        """Look for them among some of the training set."""
+        sources = self._sources
+        self._seen.update(
+            (pair.source, pair.target)
+            for pair in pairs
+            if pair.source in sources and (pair.source, pair.target) in self._wanted
+        )
+
+    @property
+    def num_pairs(self) -> int:
+        """How many pairs are held out."""
+        return len(self._held_out)
+
+    @property
+    def count(self) -> int:
+        """How many of them were found so far."""
+        return sum(pair in self._seen for pair in self._held_out)
 
 
 def find_swapped(
@@ -127,15 +146,16 @@ def _evidence(weights: Mapping[str, float], pair: SentencePair) -> float:
     )
 
 
-def _look_swapped(weights: Mapping[str, float], pairs: Sequence[SentencePair]) -> list[bool]:
-    return [_evidence(weights, pair) < -_MARGIN for pair in pairs]
+def _look_swapped(weights: Mapping[str, float], pairs: Iterable[SentencePair]) -> bytearray:
+    """Return a byte for each pair, 1 or 0."""
+    return bytearray(_evidence(weights, pair) < -_MARGIN for pair in pairs)
 
 
-def _share(flags: Sequence[bool]) -> float:
+def _share(flags: Sequence[int]) -> float:
     return sum(flags) / len(flags)
 
 
-def _first(swapped: Sequence[bool], share: float) -> int:
+def _first(swapped: Sequence[int], share: float) -> int:
     """Return the first that is swapped and has about as many swapped ones behind it as all have."""
     enough = share * _WINDOW / 2
     candidates = (place for place, is_swapped in enumerate(swapped) if is_swapped)

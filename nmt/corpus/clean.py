@@ -1,14 +1,19 @@
 """Which pairs are unfit for training, and a count of why. Knows no files and no tokens."""
 
-import json
+from __future__ import annotations
+
 import unicodedata
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from statistics import median
-from typing import Literal, get_args
+from itertools import accumulate
+from typing import Any, Literal, get_args
 
-from nmt.corpus.pairs import SentencePair
+import numpy as np
+
+from nmt.corpus.hashes import find_repeated, hash_pairs
+from nmt.corpus.pairs import Block, SentencePair
 from nmt.errors import DataError
 from nmt.recipe import CleaningRecipe
 
@@ -17,9 +22,6 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 
 # Lines that the report names for each reason: enough to look at.
 _NUM_FIRST_LINES = 5
-# Bytes remembered of a pair. Among 100 million different ones the odds that two have the same
-# eight, and one is taken for a duplicate, are 1 in 3,700.
-_HASH_SIZE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,14 @@ class CleaningReport:
         kept = f"kept {self.num_kept} of {self.num_pairs} sentence pairs"
         return f"{kept} (dropped: {', '.join(dropped)})" if dropped else kept
 
-    def to_json(self) -> str:
-        """Return all of it as a JSON object over several lines."""
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> CleaningReport:
+        """Return the report whose fields went through JSON."""
+        first_lines = {reason: tuple(lines) for reason, lines in fields["first_lines"].items()}
+        return cls(**{**fields, "first_lines": first_lines})
+
+    def to_record(self) -> dict[str, Any]:
+        """Return all of it as what JSON can hold."""
         dropped = {
             reason: {
                 "count": getattr(self, reason),
@@ -71,13 +79,12 @@ class CleaningReport:
             }
             for reason in REASONS
         }
-        content = {
+        return {
             "num_pairs": self.num_pairs,
             "num_kept": self.num_kept,
             "median_length_ratio": self.median_length_ratio,
             "dropped": dropped,
         }
-        return json.dumps(content, indent=2) + "\n"
 
 
 def clean(
@@ -103,33 +110,101 @@ def clean(
     Raises:
         DataError: Fewer pairs stay than `min_pairs`.
     """
-    ratio = None if cleaning.max_length_ratio is None else _median_length_ratio(pairs)
-    flaws = _Flaws(cleaning, held_out if cleaning.held_out else (), ratio)
+    ratios = LengthRatios()
+    ratios.add(pairs)
+    hashes = np.array(hash_pairs(pairs), dtype=np.uint64)
+    cleaner = Cleaner(cleaning, held_out, ratios.median())
     if line_numbers is None:
         line_numbers = range(1, len(pairs) + 1)
-    kept: list[SentencePair] = []
-    dropped: dict[Reason, list[int]] = {reason: [] for reason in REASONS}
-    for pair, number in zip(pairs, line_numbers, strict=True):
-        reason = flaws.find(pair.source, pair.target)
-        if reason is None:
-            kept.append(pair)
-        else:
-            dropped[reason].append(number)
-    report = CleaningReport(
-        num_pairs=len(pairs),
-        num_kept=len(kept),
-        **{reason: len(lines) for reason, lines in dropped.items()},
-        median_length_ratio=ratio,
-        first_lines={
-            reason: tuple(lines[:_NUM_FIRST_LINES]) for reason, lines in dropped.items() if lines
-        },
-    )
-    _check_number(report, cleaning)
+    kept = cleaner.clean(Block(pairs, line_numbers), find_repeated(hashes).tolist())
+    report = cleaner.report()
+    check_number(report, min_pairs=cleaning.min_pairs)
     return kept, report
 
 
+class Cleaner:
+    """Drops unfit pairs, block by block, and counts them."""
+
+    def __init__(
+        self, cleaning: CleaningRecipe, held_out: Iterable[SentencePair], ratio: float | None
+    ) -> None:
+        """Take what to go by.
+
+        Args:
+            cleaning: Limits; one that is None is off. Pairs blank on a side always go.
+            held_out: The pairs of the validation and the test set.
+            ratio: The corpus's median of the target's length over the source's.
+        """
+        self._cleaning = cleaning
+        self._ratio = ratio if cleaning.max_length_ratio is not None else None
+        self._flaws = _Flaws(cleaning, held_out if cleaning.held_out else (), self._ratio)
+        self._num_pairs = 0
+        self._num_dropped: Counter[Reason] = Counter()
+        self._first_lines: dict[Reason, list[int]] = {reason: [] for reason in REASONS}
+
+    def clean(self, block: Block, repeated: Iterable[bool]) -> list[SentencePair]:
+        """Return the pairs that stay, in their order.
+
+        Args:
+            block: Pairs that come next.
+            repeated: For each of them whether it came before, anywhere in the corpus.
+        """
+        kept = []
+        rows = zip(block.pairs, block.line_numbers, repeated, strict=True)
+        for pair, number, is_repeated in rows:
+            reason = self._flaws.find(pair.source, pair.target, is_repeated=is_repeated)
+            if reason is None:
+                kept.append(pair)
+                continue
+            self._num_dropped[reason] += 1
+            if len(self._first_lines[reason]) < _NUM_FIRST_LINES:
+                self._first_lines[reason].append(number)
+        self._num_pairs += len(block.pairs)
+        return kept
+
+    def report(self) -> CleaningReport:
+        """Return what became of all pairs so far."""
+        return CleaningReport(
+            num_pairs=self._num_pairs,
+            num_kept=self._num_pairs - self._num_dropped.total(),
+            **{reason: self._num_dropped[reason] for reason in REASONS},
+            median_length_ratio=self._ratio,
+            first_lines={
+                reason: tuple(lines) for reason, lines in self._first_lines.items() if lines
+            },
+        )
+
+
+class LengthRatios:
+    """How often which lengths stand beside each other, in characters; blank sides apart."""
+
+    def __init__(self) -> None:
+        """Start with nothing counted."""
+        self._counts: Counter[tuple[int, int]] = Counter()
+
+    def add(self, pairs: Iterable[SentencePair]) -> None:
+        """Count some pairs."""
+        self._counts.update(
+            (len(pair.target), len(pair.source))
+            for pair in pairs
+            if not (is_blank(pair.source) or is_blank(pair.target))
+        )
+
+    def median(self) -> float | None:
+        """Return the median of target over source length; None where nothing was counted."""
+        total = self._counts.total()
+        if not total:
+            return None
+        ranked = sorted(
+            (target / source, count) for (target, source), count in self._counts.items()
+        )
+        ends = list(accumulate(count for _, count in ranked))
+        middle = [ranked[bisect_right(ends, place)][0] for place in ((total - 1) // 2, total // 2)]
+        return sum(middle) / 2
+
+
 class _Flaws:
-    """Tells what is wrong with one pair after the other, and remembers them."""
+    """Tells what is wrong with one pair after the other."""
 
     def __init__(
         self, cleaning: CleaningRecipe, held_out: Iterable[SentencePair], ratio: float | None
@@ -143,9 +218,8 @@ class _Flaws:
         self._identical = cleaning.identical
         self._deduplicate = cleaning.deduplicate
         self._held_out = {(pair.source, pair.target) for pair in held_out}
-        self._seen: set[bytes] = set()
 
-    def find(self, source: str, target: str) -> Reason | None:
+    def find(self, source: str, target: str, *, is_repeated: bool) -> Reason | None:
         """Say why a pair is unfit; None where it is not."""
         if is_blank(source) or is_blank(target):
             return "blank"
@@ -158,17 +232,8 @@ class _Flaws:
             return "identical"
         if (source, target) in self._held_out:
             return "held_out"
-        if self._deduplicate and self._is_known(source, target):
-            return "duplicate"
-        return None
-
-    def _is_known(self, source: str, target: str) -> bool:
-        """Tell whether the pair came before; from now on it has."""
-        # not Python's own hash: it is another in every process
-        digest = blake2b(f"{source}\n{target}".encode(), digest_size=_HASH_SIZE).digest()
-        num_seen = len(self._seen)
-        self._seen.add(digest)
-        return len(self._seen) == num_seen
+        # an equal pair that came before was kept: nothing above tells the two apart
+        return "duplicate" if self._deduplicate and is_repeated else None
 
 
 def is_blank(text: str) -> bool:
@@ -180,16 +245,6 @@ def is_blank(text: str) -> bool:
     )
 
 
-def _median_length_ratio(pairs: Sequence[SentencePair]) -> float | None:
-    """Return the median of target over source length, in characters, where neither is blank."""
-    ratios = [
-        len(pair.target) / len(pair.source)
-        for pair in pairs
-        if not (is_blank(pair.source) or is_blank(pair.target))
-    ]
-    return median(ratios) if ratios else None
-
-
 def _listed_keys(report: CleaningReport) -> str:
     """Name the settings that dropped something, or what no setting keeps."""
     keys = {"too_long": "max_characters", "length_ratio": "max_length_ratio"}
@@ -198,13 +253,30 @@ def _listed_keys(report: CleaningReport) -> str:
     return " and ".join(named) if named else "the blank lines"
 
 
-def _check_number(report: CleaningReport, cleaning: CleaningRecipe) -> None:
-    if report.num_kept >= cleaning.min_pairs:
+def check_number(report: CleaningReport, *, min_pairs: int) -> None:
+    """See that enough pairs stay to train on.
+
+    Raises:
+        DataError: They do not.
+    """
+    if report.num_kept >= min_pairs:
         return
     advice = "add pairs, or lower data.cleaning.min_pairs"
     if report.first_lines:
         advice = f"{advice}, or see {_listed_keys(report)}"
     raise DataError(
-        f"training set must have at least {cleaning.min_pairs} sentence pairs left, {report}; "
-        f"{advice}"
+        f"training set must have at least {min_pairs} sentence pairs left, {report}; {advice}"
     )
+
+
+def check_any(report: CleaningReport, *, name: str) -> None:
+    """See that a corpus of several is not empty.
+
+    Raises:
+        DataError: It is.
+    """
+    if not report.num_kept:
+        raise DataError(
+            f"{name}: must have sentence pairs left, {report}; see {_listed_keys(report)}, or take "
+            "it out of the list"
+        )

@@ -11,6 +11,7 @@ import logging
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -39,12 +40,22 @@ def read_lines(path: str | Path) -> list[str]:
     Raises:
         DataError: The file is missing, unreadable, damaged or not UTF-8.
     """
-    path = Path(path)
-    lines: list[str] = []
+    return list(stream_lines(path))
+
+
+def stream_lines(path: str | Path) -> Iterator[str]:
+    """Yield the lines of a file as they are read, see `read_lines`."""
+    return chain.from_iterable(_decoded_blocks(Path(path)))
+
+
+def _decoded_blocks(path: Path) -> Iterator[list[str]]:
+    count = 0
     try:
         with _open(path) as file:
             for block in _blocks(file):
-                lines.extend(_decode_block(block, path, number=len(lines) + 1))
+                lines = _decode_block(block, path, number=count + 1)
+                count += len(lines)
+                yield lines
     except EOFError as error:
         raise DataError(f"{path}: gzip file must not end early; fetch or pack it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -52,7 +63,6 @@ def read_lines(path: str | Path) -> list[str]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path}: cannot be read ({reason.lower()})") from error
-    return lines
 
 
 def decode_lines(raw_lines: Iterable[bytes], *, name: str | Path) -> Iterator[str]:

@@ -7,39 +7,38 @@ each link, words counted from 0 and parted by white space.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 
-from nmt.corpus.files import read_lines
+from nmt.corpus.files import stream_lines
 from nmt.corpus.pairs import Links
 from nmt.errors import DataError
 
 _LINK = re.compile(r"(\d+)-(\d+)")
 
 
-def read_links(path: str | Path, sources: Sequence[str], targets: Sequence[str]) -> list[Links]:
-    """Read the links of every sentence pair.
+def read_links(path: str | Path, pairs: Iterable[tuple[str, str]]) -> Iterator[Links]:
+    """Yield the links of every sentence pair.
 
     Args:
         path: The file.
-        sources: The sources, line by line.
-        targets: The targets, as many.
+        pairs: Source and target of each.
 
     Raises:
         DataError: There are more or fewer lines than pairs, or a line has something else than links
             between words that are there.
     """
-    lines = read_lines(path)
-    if len(lines) != len(sources):
-        raise DataError(
-            f"{path} has {len(lines)} lines, its corpus has {len(sources)}; "
-            "an alignment file must have a line for each pair"
-        )
-    rows = enumerate(zip(lines, sources, targets, strict=True), start=1)
-    return [
-        _parse(line, source, target, place=f"{path}: line {number}")
-        for number, (line, source, target) in rows
-    ]
+    lines, rest = stream_lines(path), iter(pairs)
+    for number, (line, pair) in enumerate(zip_longest(lines, rest), start=1):
+        if line is None or pair is None:
+            num_lines = number - (line is None) + sum(1 for _ in lines)
+            num_pairs = number - (pair is None) + sum(1 for _ in rest)
+            raise DataError(
+                f"{path} has {num_lines} lines, its corpus has {num_pairs}; "
+                "an alignment file must have a line for each pair"
+            )
+        yield _parse(line, *pair, place=f"{path}: line {number}")
 
 
 def _parse(line: str, source_text: str, target_text: str, *, place: str) -> Links:

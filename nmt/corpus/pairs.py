@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Pairs that are read, written and worked on at a time.
+BLOCK_SIZE = 10_000
+
 # Word i of a source belongs to word j of its target, words being parted by white space.
 Links = tuple[tuple[int, int], ...]
 
@@ -22,18 +25,19 @@ class SentencePair:
     links: Links | None = None
 
 
+# A source, its target, and the line of the file in which the two begin, from 1 on. From some forms
+# of corpora either side may still have line breaks inside.
+Entry = tuple[str, str, int]
+
+
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """The two sides of a set as they were read, entry n of one belonging to entry n of the other.
+class Block:
+    """Some pairs of a corpus, in their order.
 
     Args:
-        sources: The sources; from some forms of corpora they may still have line breaks inside.
-        targets: The targets, as many.
-        line_numbers: Where each entry begins in its file, from 1 on.
-        links: Which words of each entry belong together, where the set says so.
+        pairs: The pairs.
+        line_numbers: In which line of its file, or row of its set, each begins, from 1 on.
     """
 
-    sources: Sequence[str]
-    targets: Sequence[str]
+    pairs: Sequence[SentencePair]
     line_numbers: Sequence[int]
-    links: Sequence[Links] | None = None

@@ -1,31 +1,28 @@
 """Sentence pairs in records: JSON objects, one a line, and whatever else maps names to values."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from nmt.corpus.files import read_lines
-from nmt.corpus.pairs import Columns
+from nmt.corpus.files import stream_lines
+from nmt.corpus.pairs import Entry
 from nmt.corpus.wording import clipped, listed, shortened
 from nmt.errors import DataError
 from nmt.recipe import JsonlSet
 
 
-def read_jsonl(corpus_set: JsonlSet) -> Columns:
-    """Read a file with a JSON object a line.
+def read_jsonl(corpus_set: JsonlSet) -> Iterator[Entry]:
+    """Yield what is in a file with a JSON object a line.
 
     Where an object has no key `a.b`, it stands for the key `b` of the object under `a`.
 
     Raises:
         DataError: It cannot be read, or a line is no object with both keys, of strings.
     """
-    lines = read_lines(corpus_set.jsonl)
-    sources, targets = [], []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(stream_lines(corpus_set.jsonl), start=1):
         place = f"{corpus_set.jsonl}: line {number}"
         record = _parse_object(line, place)
-        sources.append(text_of(record, corpus_set.source, place))
-        targets.append(text_of(record, corpus_set.target, place))
-    return Columns(sources, targets, range(1, len(lines) + 1))
+        source = text_of(record, corpus_set.source, place)
+        yield source, text_of(record, corpus_set.target, place), number
 
 
 def text_of(record: Mapping[str, object], key: str, place: str) -> str:

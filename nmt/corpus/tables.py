@@ -4,12 +4,11 @@ Knows how the two forms are written, and which of a table's columns are wanted.
 """
 
 import csv
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
+from itertools import chain, count
 
-from nmt.corpus.files import read_lines
-from nmt.corpus.pairs import Columns
+from nmt.corpus.files import stream_lines
+from nmt.corpus.pairs import Entry
 from nmt.corpus.wording import listed
 from nmt.errors import DataError
 from nmt.recipe import CsvSet, TsvSet
@@ -21,19 +20,19 @@ _NAMES = {"\t": "tabs"}
 _CARRIAGE_RETURN = "\udc0d"
 
 
-def read_tsv(corpus_set: TsvSet) -> Columns:
-    """Read a file whose columns are parted by tabs; quotes are characters like any other.
+def read_tsv(corpus_set: TsvSet) -> Iterator[Entry]:
+    """Yield what is in a file whose columns are parted by tabs; quotes are like any character.
 
     Raises:
         DataError: It cannot be read, a column is not there, or a line has more or fewer columns
             than the first.
     """
-    rows = [line.split("\t") for line in read_lines(corpus_set.tsv)]
-    return _pick(rows, range(1, len(rows) + 1), corpus_set)
+    rows = (line.split("\t") for line in stream_lines(corpus_set.tsv))
+    return _pick(zip(rows, count(1), strict=False), corpus_set)
 
 
-def read_csv(corpus_set: CsvSet) -> Columns:
-    """Read a file whose columns are parted by commas and may be quoted (RFC 4180).
+def read_csv(corpus_set: CsvSet) -> Iterator[Entry]:
+    """Yield what is in a file whose columns are parted by commas and may be quoted (RFC 4180).
 
     A quoted column may hold the delimiter, quotes written twice, and line breaks.
 
@@ -41,26 +40,27 @@ def read_csv(corpus_set: CsvSet) -> Columns:
         DataError: It cannot be read, a column is not there, a line has more or fewer columns than
             the first, or a quote is out of place.
     """
-    lines = read_lines(corpus_set.csv)
-    line_numbers = array("L")
-    rows = list(_parse_csv(lines, corpus_set, line_numbers))
-    return _pick(rows, line_numbers, corpus_set)
+    return _pick(_parse_csv(stream_lines(corpus_set.csv), corpus_set), corpus_set)
 
 
-def _parse_csv(
-    lines: Sequence[str], corpus_set: CsvSet, line_numbers: "array[int]"
-) -> Iterator[list[str]]:
-    """Yield the rows, and note the line in which each begins."""
-    ended = (f"{line}\n".replace("\r", _CARRIAGE_RETURN) for line in lines)
-    reader = csv.reader(ended, delimiter=corpus_set.delimiter, strict=True)
+def _parse_csv(lines: Iterable[str], corpus_set: CsvSet) -> Iterator[tuple[list[str], int]]:
+    """Yield the rows, and the line in which each begins."""
+    lines_of_row: list[str] = []
+
+    def ended() -> Iterator[str]:
+        for line in lines:
+            lines_of_row.append(line)
+            yield f"{line}\n".replace("\r", _CARRIAGE_RETURN)
+
+    reader = csv.reader(ended(), delimiter=corpus_set.delimiter, strict=True)
     number = 1
     try:
         for row in reader:
-            line_numbers.append(number)
+            yield [column.replace(_CARRIAGE_RETURN, "\r") for column in row], number
             number = reader.line_num + 1
-            yield [column.replace(_CARRIAGE_RETURN, "\r") for column in row]
+            lines_of_row.clear()
     except csv.Error as error:
-        opened = _opening_line(lines[number - 1 : reader.line_num], corpus_set.delimiter)
+        opened = _opening_line(lines_of_row, corpus_set.delimiter)
         raise DataError(
             f"{corpus_set.csv}: line {number + opened}: the quote opened here must be closed, and "
             f"a {corpus_set.delimiter!r} or the line's end must follow it ({error})"
@@ -82,33 +82,27 @@ def _opening_line(lines: Iterable[str], delimiter: str) -> int:
     return opened
 
 
-def _pick(
-    rows: list[list[str]], line_numbers: Sequence[int], corpus_set: TsvSet | CsvSet
-) -> Columns:
+def _pick(rows: Iterable[tuple[list[str], int]], corpus_set: TsvSet | CsvSet) -> Iterator[Entry]:
     """Take the wanted columns out of rows that must be of equal length."""
-    if not rows:
-        return Columns([], [], [])
     if isinstance(corpus_set, TsvSet):
         name, delimiter = corpus_set.tsv, "\t"
     else:
         name, delimiter = corpus_set.csv, corpus_set.delimiter
-    has_header = any(isinstance(column, str) for column in (corpus_set.source, corpus_set.target))
-    source, target = (
-        _place(column, rows[0], name=name) for column in (corpus_set.source, corpus_set.target)
-    )
-    num_columns = len(rows[0])
-    for row, number in zip(rows, line_numbers, strict=True):
+    wanted = corpus_set.source, corpus_set.target
+    rest = iter(rows)
+    head = next(rest, None)
+    if head is None:
+        return
+    num_columns = len(head[0])
+    source, target = (_place(column, head[0], name=name) for column in wanted)
+    has_header = any(isinstance(column, str) for column in wanted)
+    for row, number in rest if has_header else chain([head], rest):
         if len(row) != num_columns:
             raise DataError(
                 f"{name}: line {number} must have {num_columns} columns parted by "
                 f"{_NAMES.get(delimiter, repr(delimiter))}, as the first line has, got {len(row)}"
             )
-    body = rows[1:] if has_header else rows
-    return Columns(
-        list(map(itemgetter(source), body)),
-        list(map(itemgetter(target), body)),
-        line_numbers[1:] if has_header else line_numbers,
-    )
+        yield row[source], row[target], number
 
 
 def _place(column: int | str, first_row: list[str], *, name: str) -> int:

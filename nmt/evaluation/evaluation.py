@@ -65,6 +65,7 @@ def evaluate(
     *,
     model: str,
     known: Known | None = None,
+    target_lang: str | None = None,
 ) -> Report:
     """Score translations of a test set by the metrics that a recipe asks for, and say why.
 
@@ -74,26 +75,33 @@ def evaluate(
         recipe: Says the metrics and the languages.
         model: Name of the model as the reader knows it.
         known: What is known beside the texts.
+        target_lang: The language of the references; None is the recipe's.
 
     Raises:
         DataError: The numbers of hypotheses and references differ, or are zero.
         RecipeError: A metric or a tokenizer is unknown or not installed.
     """
     check_lines(hypotheses, segments.references)
-    return _Evaluation(hypotheses, segments, recipe, known or Known()).report(model)
+    direction = recipe.data.direction[0], target_lang or recipe.data.direction[1]
+    return _Evaluation(hypotheses, segments, recipe, known or Known(), direction).report(model)
 
 
 class _Evaluation:
     """What the parts of one report are counted from."""
 
     def __init__(
-        self, hypotheses: Sequence[str], segments: Segments, recipe: Recipe, known: Known
+        self,
+        hypotheses: Sequence[str],
+        segments: Segments,
+        recipe: Recipe,
+        known: Known,
+        direction: tuple[str, str],
     ) -> None:
         self._hypotheses = hypotheses
         self._segments = segments
         self._recipe = recipe
         self._known = known
-        self._direction = recipe.data.direction
+        self._direction = direction
         self._training = known.training if isinstance(known.training, TrainingText) else None
         self._properties = properties_of(
             segments, direction=self._direction, details=known.details, training=self._training

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nmt.corpus import SentencePair, clean, load_pairs
 from nmt.errors import DataError
 from nmt.evaluation.words import words_of
+from nmt.recipe import HubSet
 from nmt.run_folder import RunFolder
 
 
@@ -59,15 +60,20 @@ def training_text_of_run(folder: RunFolder, sources: Sequence[str]) -> TrainingT
         The text, or why there is none: a run folder may be evaluated far from its data.
     """
     data = folder.recipe.data
+    sets = [one for _, one in data.named_train_sets() if data.direction_of(one) == data.direction]
+    if any(isinstance(one, HubSet) and one.streaming for one in sets):
+        return "it is a stream, which is not read again"
     try:
-        pairs = load_pairs(data.train, reverse=data.reverse)
         held_out = [
             pair
             for one in (data.validation, data.test)
             if one is not None
             for pair in load_pairs(one, reverse=data.reverse)
         ]
-        kept, _ = clean(pairs, data.cleaning, held_out=held_out)
+        kept: list[SentencePair] = []
+        for one in sets:
+            pairs = load_pairs(one, reverse=data.reverse)
+            kept += clean(pairs, data.cleaning, held_out=held_out)[0]
     except DataError as error:
         return str(error)
     return read_training_text(kept, sources, direction=data.direction)

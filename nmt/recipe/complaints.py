@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from nmt.recipe.data import SETS
 from nmt.recipe.sections import Recipe
+
+# Keys, and places in lists from 0 on.
+Path = tuple[str | int, ...]
 
 
 def complaints(
@@ -34,24 +37,36 @@ def complaints(
 
 
 def _complaint(detail: Any, name: str, tree: CommentedMap, overridden: set[tuple[str, ...]]) -> str:
-    path = tuple(map(str, detail["loc"]))
-    if path[:1] == ("data",) and path[1:2] and path[1] in SETS:
-        path = path[:2] + path[3:]  # the third part is the kind of set, not a key
-    key = ".".join(path)
+    path = _without_kinds(tuple(detail["loc"]))
     place = _place(path, name, tree, overridden)
+    key = ".".join(map(str, path))
     value = shown(detail.get("input"))
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"{place}: unknown key {key!r}{_did_you_mean(path)}"
+        return f"{place}: unknown key {key!r}{_did_you_mean(path, key)}"
     if kind == "missing":
         return f"{place}: {key} is missing"
     if kind == "value_error":
         return f"{place}: {key + ': ' if key else ''}{context['error']}"
+    if kind == "too_short":
+        return f"{place}: {key} must have at least one entry, got {value}"
     if kind in {"model_type", "dict_type"}:
         return f"{place}: {key} must be a section with keys, got {value}"
     if kind == "string_pattern_mismatch":
         return f"{place}: {key} must be a language code such as de or pt-BR, got {value}"
     return f"{place}: {key} must be {_expected(kind, context)}, got {value}"
+
+
+def _without_kinds(path: Path) -> Path:
+    """Leave out what pydantic puts between the keys of a set: of which form and kind it is."""
+    if path[:1] != ("data",) or path[1:2] == () or path[1] not in SETS:
+        return path
+    rest = path[2:]
+    if path[1] == "train":
+        is_list, rest = rest[:1] == ("list",), rest[1:]
+        if is_list:
+            return (*path[:2], *rest[:1], *rest[2:])
+    return (*path[:2], *rest[1:])
 
 
 def shown(value: Any) -> str:
@@ -74,31 +89,33 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
     return names.get(kind.removesuffix("_type"), kind.replace("_", " "))
 
 
-def _place(
-    path: tuple[str, ...], name: str, tree: CommentedMap, overridden: set[tuple[str, ...]]
-) -> str:
+def _place(path: Path, name: str, tree: CommentedMap, overridden: set[tuple[str, ...]]) -> str:
     if any(path[: len(key)] == key for key in overridden):
         return "override"
-    line, node = None, tree
+    line: int | None = None
+    node: Any = tree
     for key in path:
-        if not isinstance(node, CommentedMap) or key not in node:
+        if isinstance(node, CommentedSeq) and isinstance(key, int):
+            line = node.lc.item(key)[0] + 1
+        elif not isinstance(node, CommentedMap) or key not in node:
             break
-        if key in (node.lc.data or {}):
+        elif key in (node.lc.data or {}):
             line = node.lc.key(key)[0] + 1
         node = node[key]
     return name if line is None else f"{name}:{line}"
 
 
-def _did_you_mean(path: tuple[str, ...]) -> str:
+def _did_you_mean(path: Path, key: str) -> str:
     """Return the likeliest meant key: of the same section first, then of the whole recipe."""
     known = _known_keys(Recipe)
-    if ".".join(path) in known:  # the key of another kind of set: it was meant, only not here
+    names = [part for part in path if isinstance(part, str)]
+    if ".".join(names) in known:  # the key of another kind of set: it was meant, only not here
         return ""
-    siblings = [key for key in known if key.split(".")[:-1] == list(path[:-1])]
-    close = difflib.get_close_matches(path[-1], [key.split(".")[-1] for key in siblings], 1, 0.6)
+    siblings = [one for one in known if one.split(".")[:-1] == names[:-1]]
+    close = difflib.get_close_matches(names[-1], [one.split(".")[-1] for one in siblings], 1, 0.6)
     if close:
-        return f"; did you mean {'.'.join((*path[:-1], close[0]))!r}?"
-    elsewhere = [key for key in known if key.split(".")[-1] == path[-1]]
+        return f"; did you mean {key.removesuffix(names[-1]) + close[0]!r}?"
+    elsewhere = [one for one in known if one.split(".")[-1] == names[-1]]
     return f"; did you mean {elsewhere[0]!r}?" if elsewhere else ""
 
 

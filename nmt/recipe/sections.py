@@ -21,6 +21,12 @@ class TokenizerRecipe(Section):
     Attributes:
         joint: One tokenizer for both sides instead of one for each.
         user_defined_symbols: Strings that always stay one piece.
+        sample_sentences: Most sentences it is trained on, drawn from all of the corpus; null is
+            every one.
+        sampling_alpha: Cut the training text, both sides, into other pieces each time it is seen;
+            null is off. For `unigram` how much likelier the likely ways to cut are (subword
+            regularization, Kudo 2018), for `bpe` the share of merges left out (BPE-dropout,
+            Provilkov et al. 2020): 0.1 is a start for either.
     """
 
     vocab_size: Annotated[int, Field(ge=1, le=10_000_000)] = 8000
@@ -32,6 +38,8 @@ class TokenizerRecipe(Section):
         "nmt_nfkc"
     )
     user_defined_symbols: tuple[str, ...] = ()
+    sample_sentences: PositiveInt | None = 200_000
+    sampling_alpha: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 Cell = Literal["lstm", "gru", "rnn", "layer_norm_lstm"]
@@ -396,24 +404,39 @@ class Recipe(Section):
     decoding: DecodingRecipe = DecodingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
+    @property
+    def tokenizer_with_tags(self) -> TokenizerRecipe:
+        """The tokenizer's section, the pieces that ask for languages among its symbols."""
+        tags = (self.data.tag_of(language) for language in self.data.target_langs)
+        symbols = (*self.tokenizer.user_defined_symbols, *(tag for tag in tags if tag is not None))
+        return self.tokenizer.model_copy(
+            update={"user_defined_symbols": tuple(dict.fromkeys(symbols))}
+        )
+
     @model_validator(mode="after")
     def _attention_losses_fit(self) -> Self:
         for key in ("coverage_loss", "guided_alignment"):
             weight = getattr(self.training, key)
             if weight is not None and self.model.attention is None:
                 raise ValueError(f"training.{key} needs attention, got {weight} with none")
-        sets = {
-            "train": self.data.train,
-            "validation": self.data.validation,
-            "test": self.data.test,
-        }
+        sets = self.data.named_sets()
         aligned = [name for name, one in sets.items() if getattr(one, "alignment", None)]
-        wanted = ["train"] if self.training.guided_alignment is not None else []
+        guided = self.training.guided_alignment is not None
+        wanted = [name for name, _ in self.data.named_train_sets()] if guided else []
         if aligned != wanted:
             raise ValueError(
                 "training.guided_alignment and data.train.alignment go together, and no other set "
                 f"takes an alignment, got {self.training.guided_alignment} and alignments for "
                 f"{', '.join(aligned) or 'no set'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_stream_has_one_reader(self) -> Self:
+        if self.data.streaming is not None and self.training.num_workers:
+            raise ValueError(
+                "training.num_workers must be 0 with data.train.streaming, got "
+                f"{self.training.num_workers}; a stream is read in the process that trains"
             )
         return self
 

@@ -10,7 +10,7 @@ from nmt.recipe import Recipe
 _CARD = """\
 # {name}: translates {source_lang} into {target_lang}
 
-A recurrent encoder-decoder, {num_weights:,} weights, trained on {num_pairs:,} sentence
+A recurrent encoder-decoder, {num_weights:,} weights, trained on {num_pairs} sentence
 pairs. It translates by itself, without a network:
 
     python translate.py --model {path} < source.txt > target.txt
@@ -40,7 +40,7 @@ def model_card(
     *,
     path: str,
     sets: Mapping[str, str],
-    num_pairs: int,
+    num_pairs: int | None,
     num_weights: int,
     chosen: str,
     versions: Mapping[str, Any],
@@ -52,7 +52,7 @@ def model_card(
         recipe: What was trained.
         path: The run folder as the commands shall name it.
         sets: Names of the sets `train`, `validation` and `test`.
-        num_pairs: Pairs trained on.
+        num_pairs: Pairs trained on; None where nobody knows.
         num_weights: Weights of the model, shared ones once.
         chosen: How the weights were chosen.
         versions: What is in `versions.json`.
@@ -68,7 +68,7 @@ def model_card(
         source_lang=source_lang,
         target_lang=target_lang,
         num_weights=num_weights,
-        num_pairs=num_pairs,
+        num_pairs="a stream of" if num_pairs is None else f"{num_pairs:,}",
         path=path,
         scores="\n".join(rows) or "| not tested | | |",
         train_set=_cell(sets["train"]),

@@ -10,8 +10,14 @@ from nmt.run_folder import RunFolder
 _MOST_CHANGES_SHOWN = 4
 # Where and how a run is computed, not what: a run may go on with other values of these.
 _FREE_TO_CHANGE = frozenset(
-    f"training.{key}"
-    for key in ("device", "num_workers", "save_every_minutes", "tensorboard", "threads")
+    (
+        "data.cache_dir",
+        "training.device",
+        "training.num_workers",
+        "training.save_every_minutes",
+        "training.tensorboard",
+        "training.threads",
+    )
 )
 # What a training may go on with in another way, if that is wished. All else would be another model,
 # other batches, or checkpoints that cannot be compared.

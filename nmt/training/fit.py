@@ -17,6 +17,7 @@ from nmt.errors import RecipeError
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.run_folder import RunFolder, average_weights, write_weights
+from nmt.tokenizer import tag_ids
 from nmt.training.checkpoints import RunCheckpointIO, find_checkpoint
 from nmt.training.data import TranslationData
 from nmt.training.divergence import Divergence
@@ -102,7 +103,11 @@ def count_steps(recipe: TrainingRecipe, *, num_batches: int) -> int:
 
 def _translator(model: Seq2Seq, folder: RunFolder, recipe: Recipe) -> Translator:
     """Return a translator around a model in memory, as users get it from a run folder."""
-    return Translator(*folder.tokenizers, ModelEngine(model), recipe.decoding)
+    tokenizers = folder.tokenizers
+    tag = recipe.data.tag_of(recipe.data.direction[1])
+    return Translator(
+        *tokenizers, ModelEngine(model), recipe.decoding, tag_ids=tag_ids(tag, tokenizers[0])
+    )
 
 
 def _trainer(recipe: Recipe, folder: RunFolder, callbacks: list[Callback]) -> Trainer:

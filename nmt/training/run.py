@@ -35,10 +35,11 @@ from nmt.shortlist import dump_shortlist, learn_shortlist
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.changes import find_changes, needs_training
-from nmt.training.data import Corpora, TranslationData, load_corpora, train_tokenizers
+from nmt.training.data import Corpora, TranslationData, load_corpora
 from nmt.training.embeddings import load_embeddings
 from nmt.training.fit import count_steps, fit
 from nmt.training.signals import StopRequests
+from nmt.training.tokenizers import prepare_tokenizers
 from nmt.translator import FEWEST_PAIRS, Translator, choose_device, learn_confidence
 
 _log = logging.getLogger(__name__)
@@ -180,10 +181,8 @@ def _prepare(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> Translation
 
     What a corrected recipe would put right is found before: a begun run takes no other recipe.
     """
-    if not folder.is_started:
-        _log.info("training the tokenizer")
-    tokenizers = folder.tokenizers if folder.is_started else train_tokenizers(corpora.train, recipe)
-    data = TranslationData(corpora, tokenizers, recipe.training)
+    tokenizers = folder.tokenizers if folder.is_started else prepare_tokenizers(corpora, recipe)
+    data = TranslationData(corpora, tokenizers, recipe)
     count_steps(recipe.training, num_batches=data.num_batches)
     _check_space(recipe, folder, tokenizers)
     if not folder.is_started:
@@ -223,7 +222,7 @@ def _start(
         "data": corpora.fingerprints(),
     }
     try:
-        write_atomically(folder.cleaning_file, corpora.cleaning.to_json())
+        write_atomically(folder.cleaning_file, corpora.cleaning_json())
         folder.start(recipe, tokenizers, versions)
     except BaseException:
         folder.take_back_start()
@@ -237,7 +236,8 @@ def _train(
     data: TranslationData,
     stops: StopRequests,
 ) -> None:
-    _log.info("%s", corpora.cleaning)
+    for line in corpora.describe_cleaning():
+        _log.info("%s", line)
     if data.num_too_long:
         _log.info("left out %d pairs longer than training.max_length", data.num_too_long)
     torch.manual_seed(recipe.training.seed)
@@ -335,7 +335,7 @@ def _write_card(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2
         recipe,
         path=str(folder.path),
         sets=sets,
-        num_pairs=len(corpora.train),
+        num_pairs=corpora.num_train,
         num_weights=_num_weights(model),
         chosen=best if count is None else f"mean of the best {count} by {best}",
         versions=folder.versions(),

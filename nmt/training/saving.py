@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from nmt.errors import CheckpointError, RecipeError
+from nmt.errors import CheckpointError, DataError, RecipeError
 from nmt.run_folder import RunFolder
 from nmt.training.checkpoints import FORMAT_VERSION, OURS
 from nmt.training.module import TranslationModule
@@ -85,6 +85,14 @@ class Saving(Callback):
         pl_module.position.batch = 0
         self._save(trainer)
         self._leave_if_asked(pl_module)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save what was done before a stream of training pairs broke off."""
+        assert isinstance(pl_module, TranslationModule)
+        if isinstance(exception, DataError) and not pl_module.is_within_step:
+            self._save(trainer)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

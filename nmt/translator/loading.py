@@ -24,7 +24,7 @@ from nmt.model.products import has_int8
 from nmt.recipe import Recipe
 from nmt.run_folder import RunFolder, load_run
 from nmt.shortlist import Shortlist, load_shortlist
-from nmt.tokenizer import Tokenizer
+from nmt.tokenizer import Tokenizer, tag_ids
 
 Runs = str | Path | Sequence[str | Path]
 
@@ -47,6 +47,24 @@ class Loaded:
     engine: ScoringEngine
     shortlist: Shortlist | None
     confidence_model: ConfidenceModel | None
+
+    def tag_ids(self, target_lang: str | None) -> tuple[int, ...]:
+        """Return what asks the model for a language; nothing where it knows only one.
+
+        Args:
+            target_lang: The language; None is the recipe's.
+
+        Raises:
+            NMTError: The model does not know it.
+        """
+        data = self.recipe.data
+        wanted = data.direction[1] if target_lang is None else target_lang
+        if wanted not in data.target_langs:
+            raise NMTError(
+                "the language to translate into must be one that the model knows "
+                f"({', '.join(data.target_langs)}), got {wanted!r}"
+            )
+        return tag_ids(data.tag_of(wanted), self.tokenizers[0])
 
 
 def load(
@@ -183,7 +201,7 @@ def _check_alike(first: RunFolder, other: RunFolder) -> None:
     Raises:
         CheckpointError: They do not; says where they differ.
     """
-    wanted, found = (" to ".join(folder.recipe.data.direction) for folder in (first, other))
+    wanted, found = (_languages(folder) for folder in (first, other))
     if wanted != found:
         raise CheckpointError(
             f"{other.path}: must translate {wanted} as {first.path} does, got {found}"
@@ -196,6 +214,11 @@ def _check_alike(first: RunFolder, other: RunFolder) -> None:
                 f"got {_difference(known, tokenizer)}; train all models of an ensemble on the same "
                 "data with the same tokenizer settings"
             )
+
+
+def _languages(folder: RunFolder) -> str:
+    data = folder.recipe.data
+    return f"{data.direction[0]} to {' or '.join(data.target_langs)}"
 
 
 def _difference(known: Tokenizer, other: Tokenizer) -> str:

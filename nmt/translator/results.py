@@ -52,12 +52,14 @@ class Background:
         target_tokenizer: Of the language translated into.
         has_attention: Whether the model has.
         confidence_model: None where the run has none.
+        num_tags: How many pieces stand before each part of a line and are no part of it.
     """
 
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
     has_attention: bool
     confidence_model: ConfidenceModel | None = None
+    num_tags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class TranslatedPart:
     """A part of a line and what was found for it, in tokens; short lines are one part.
 
     Attributes:
-        source_ids: Tokens of the part, without EOS.
+        source_ids: Tokens of the part, without EOS, the tags before them included.
         hypothesis: Its translation.
         background: What is needed to tell more.
     """
@@ -205,10 +207,12 @@ def _source_words(parts: Sequence[TranslatedPart]) -> Iterator[list[int]]:
     """Yield for each part the numbers of its pieces' words; a cut may go through a word."""
     if not parts:
         return
-    line = [token_id for part in parts for token_id in part.source_ids]
-    numbers = iter(parts[0].background.source_tokenizer.word_numbers(line))
-    for part in parts:
-        yield [next(numbers) for _ in part.source_ids]
+    known = parts[0].background
+    bare = [part.source_ids[known.num_tags :] for part in parts]
+    line = [token_id for token_ids in bare for token_id in token_ids]
+    numbers = iter(known.source_tokenizer.word_numbers(line))
+    for token_ids in bare:
+        yield [*[-1] * known.num_tags, *(next(numbers) for _ in token_ids)]
 
 
 def _rows(parts: Sequence[TranslatedPart]) -> Iterator[tuple[float, ...]]:

@@ -21,24 +21,31 @@ _BATCHES_PER_WINDOW = 16
 class Scorer:
     """Scores pairs of lines with a trained model; no line is cut, however long."""
 
-    def __init__(self, loaded: Loaded, decoding: DecodingRecipe) -> None:
+    def __init__(
+        self, loaded: Loaded, decoding: DecodingRecipe, *, target_lang: str | None = None
+    ) -> None:
         """Put the parts together; `Scorer.load` takes them from a run folder.
 
         Args:
             loaded: Tokenizers and engine.
             decoding: Makes a log-probability a score; and how many pairs are read at once.
+            target_lang: As for `Translator.load`.
 
         Raises:
             ValueError: A value is outside its range.
         """
         if decoding.batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {decoding.batch_size}")
+        self._tag_ids = list(loaded.tag_ids(target_lang))
         self._source_tokenizer, self._target_tokenizer = loaded.tokenizers
         self._engine = loaded.engine
         self._batch_size = decoding.batch_size
         self._options = search_options(decoding, Request(), self._target_tokenizer)
         self._background = Background(
-            *loaded.tokenizers, loaded.engine.has_attention, loaded.confidence_model
+            *loaded.tokenizers,
+            loaded.engine.has_attention,
+            loaded.confidence_model,
+            num_tags=len(self._tag_ids),
         )
 
     @classmethod
@@ -49,6 +56,7 @@ class Scorer:
         device: str = "cpu",
         average: Average = "linear",
         batch_size: int | None = None,
+        target_lang: str | None = None,
     ) -> Scorer:
         """Read a scorer from a run folder, or from several as an ensemble.
 
@@ -57,6 +65,7 @@ class Scorer:
             device: As for `Translator.load`.
             average: Likewise.
             batch_size: Pairs scored at once; None is what the run's recipe says.
+            target_lang: As for `Translator.load`.
 
         Raises:
             NMTError: A run folder cannot be used, or there is no such device.
@@ -65,7 +74,7 @@ class Scorer:
         decoding = loaded.recipe.decoding
         if batch_size is not None:
             decoding = decoding.model_copy(update={"batch_size": batch_size})
-        return cls(loaded, decoding)
+        return cls(loaded, decoding, target_lang=target_lang)
 
     @property
     def has_attention(self) -> bool:
@@ -99,15 +108,16 @@ class Scorer:
             key=lambda place: (len(sources[place]), len(targets[place])),
             reverse=True,
         )
+        tagged = [[*self._tag_ids, *source] for source in sources]
         scored: dict[int, TranslatedHypothesis] = {}
         for start in range(0, len(order), self._batch_size):
             places = order[start : start + self._batch_size]
             forced = self._force(
-                [sources[place] for place in places], [targets[place] for place in places]
+                [tagged[place] for place in places], [targets[place] for place in places]
             )
             for place, one in zip(places, forced, strict=True):
                 scored[place] = self._result(
-                    pairs[place][1], sources[place], tuple(targets[place]), one
+                    pairs[place][1], tagged[place], tuple(targets[place]), one
                 )
         return [scored.get(place, NOTHING) for place in range(len(pairs))]
 

@@ -55,6 +55,7 @@ class Translator:
         confidence_model: ConfidenceModel | None = None,
         shortlist: Shortlist | None = None,
         bleu_tokenizer: str = "13a",
+        tag_ids: Sequence[int] = (),
     ) -> None:
         """Put the parts together; `Translator.load` takes them from a run folder.
 
@@ -68,6 +69,8 @@ class Translator:
             confidence_model: Tells how good a translation may be expected to be.
             shortlist: The target tokens to search over, for a `FoldedEngine`; None is all.
             bleu_tokenizer: What BLEU counts as words where it is the utility.
+            tag_ids: What stands before every source; asks a model that knows several languages
+                for one.
 
         Raises:
             NMTError: The beam is wider than the vocabulary, what is asked for needs attention and
@@ -89,8 +92,13 @@ class Translator:
         self._batch_size = decoding.batch_size
         self._bleu_tokenizer = bleu_tokenizer
         self._background = Background(
-            source_tokenizer, target_tokenizer, engine.has_attention, confidence_model
+            source_tokenizer,
+            target_tokenizer,
+            engine.has_attention,
+            confidence_model,
+            num_tags=len(tag_ids),
         )
+        self._tag_ids = list(tag_ids)
         self._has_wishes = bool(wishes and (wishes.terms or wishes.avoided))
         tokenizers = (source_tokenizer, target_tokenizer)
         self._demander = Demander(wishes or Wishes(), tokenizers, self._options)
@@ -117,6 +125,7 @@ class Translator:
         decoding: DecodingRecipe | None = None,
         request: Request | None = None,
         wishes: Wishes | None = None,
+        target_lang: str | None = None,
     ) -> Translator:
         """Read a translator from a run folder, or from several as an ensemble.
 
@@ -136,6 +145,8 @@ class Translator:
                 ensemble the first run's.
             request: How many are wanted and how they are come by, in the place of `num_hypotheses`.
             wishes: What they shall hold and what not.
+            target_lang: The language to translate into, for a model that knows several; None is
+                the recipe's.
 
         Raises:
             NMTError: A run folder cannot be used, there is no such device, or what is asked for
@@ -166,7 +177,8 @@ class Translator:
             wishes=wishes,
             confidence_model=loaded.confidence_model,
             shortlist=loaded.shortlist,
-            bleu_tokenizer=_bleu_tokenizer(loaded.recipe, asked),
+            bleu_tokenizer=_bleu_tokenizer(loaded.recipe, asked, target_lang),
+            tag_ids=loaded.tag_ids(target_lang),
         )
 
     @property
@@ -270,10 +282,11 @@ class Translator:
             return []
         pieces = self._source_tokenizer.pieces(token_ids)
         cuts = [0, *cut_points(pieces, self._max_source_length), len(pieces)]
-        sources = [token_ids[start:end] for start, end in pairwise(cuts)]
+        bare = [token_ids[start:end] for start, end in pairwise(cuts)]
+        sources = [[*self._tag_ids, *part] for part in bare]
         if not self._has_wishes and not has_prefix:
             return [Part(source, None) for source in sources]
-        asked = self._demander.demands(line, sources, prefix)
+        asked = self._demander.demands(line, bare, prefix)
         for source, one in zip(sources, asked, strict=True):
             self._demander.check_room(len(source) + 1, one)
         return [Part(source, one) for source, one in zip(sources, asked, strict=True)]
@@ -378,12 +391,12 @@ def _read_window(
     return window, None
 
 
-def _bleu_tokenizer(recipe: Recipe, request: Request) -> str:
+def _bleu_tokenizer(recipe: Recipe, request: Request, target_lang: str | None) -> str:
     """Return what tells the words of BLEU as a utility: the same as in the run's evaluation."""
     if request.utility != "BLEU":
         return "13a"
     asked = recipe.evaluation.bleu_tokenizer
-    return tokenizer_for(recipe.data.direction[1]) if asked is None else asked
+    return tokenizer_for(target_lang or recipe.data.direction[1]) if asked is None else asked
 
 
 def _check_engine(engine: Engine, tokenizer: Tokenizer, decoding: DecodingRecipe) -> None:
