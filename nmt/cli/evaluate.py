@@ -166,16 +166,18 @@ def evaluate_command(
     reports = []
     for segments in sets:
         translations = _translate(translator, segments.sources)
-        known = _known(folder, translations, training)
-        hypotheses = [translation.text for translation in translations]
         reports.append(
             evaluate(
-                hypotheses, segments, recipe, model=str(folder.path), known=known, target_lang=to
+                [translation.text for translation in translations],
+                segments,
+                recipe,
+                model=str(folder.path),
+                known=_known(folder, translations, training),
+                target_lang=to,
             )
         )
         _print_scores(reports[-1], has_name=len(sets) > 1)
     _write(report_folder, reports)
-    print(f"report in {report_folder / 'index.html'}", file=sys.stderr)
 
 
 def _with_metrics(
@@ -328,6 +330,7 @@ def _write(folder: Path, reports: "Sequence[Report]") -> None:
         write_report(folder, reports[0])
     else:
         write_reports(folder, reports)
+    print(f"report in {folder / 'index.html'}", file=sys.stderr)
 
 
 def _print_scores(report: "Report", *, has_name: bool) -> None:
