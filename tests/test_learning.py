@@ -113,6 +113,7 @@ def test_the_run_folder_is_complete(trained_run: RunFolder) -> None:
         "report/index.html",
         "report/report.md",
         "report/scores.json",
+        "shortlist.safetensors",
         "source.model",
         "target.model",
         "versions.json",
