@@ -778,6 +778,7 @@ SETTINGS: dict[str, st.SearchStrategy[object]] = {
         {
             **ANY_SET,
             "hub": TEXT,
+            "streaming": st.none(),
             "config": st.none() | TEXT,
             "split": TEXT,
             "source": TEXT,

@@ -19,7 +19,7 @@ from nmt.cli.options import (
 from nmt.errors import DataError, NMTError
 
 if TYPE_CHECKING:
-    from nmt.evaluation import Known, Report, Segments, TrainingText
+    from nmt.evaluation import Report, Segments, TrainingText
     from nmt.recipe import Recipe
     from nmt.run_folder import RunFolder
     from nmt.translator import Translation, Translator
@@ -134,7 +134,7 @@ def evaluate_command(
     # Imported here: `nmt --help` loads no torch.
     import torch
 
-    from nmt.evaluation import NUM_ALTERNATIVES, evaluate, make_report_folder
+    from nmt.evaluation import NUM_ALTERNATIVES, make_report_folder
     from nmt.run_folder import RunFolder
     from nmt.translator import Translator
 
@@ -166,16 +166,7 @@ def evaluate_command(
     reports = []
     for segments in sets:
         translations = _translate(translator, segments.sources)
-        reports.append(
-            evaluate(
-                [translation.text for translation in translations],
-                segments,
-                recipe,
-                model=str(folder.path),
-                known=_known(folder, translations, training),
-                target_lang=to,
-            )
-        )
+        reports.append(_evaluate(folder, recipe, segments, translations, training, to))
         _print_scores(reports[-1], has_name=len(sets) > 1)
     _write(report_folder, reports)
 
@@ -310,17 +301,28 @@ def _training_text(folder: "RunFolder", sets: "Sequence[Segments]") -> "Training
     return training_text_of_run(folder, [line for segments in sets for line in segments.sources])
 
 
-def _known(
+def _evaluate(
     folder: "RunFolder",
+    recipe: "Recipe",
+    segments: "Segments",
     translations: "Sequence[Translation]",
     training: "TrainingText | str | None",
-) -> "Known":
-    from nmt.evaluation import Known, detail_of
+    target_lang: str | None,
+) -> "Report":
+    from nmt.evaluation import Known, detail_of, evaluate
 
     details = [detail_of(translation) for translation in translations]
-    if training is None:
-        return Known(details=details, metrics=folder.metrics())
-    return Known(details=details, metrics=folder.metrics(), training=training)
+    known = Known(details=details, metrics=folder.metrics())
+    if training is not None:
+        known = Known(details=details, metrics=folder.metrics(), training=training)
+    return evaluate(
+        [translation.text for translation in translations],
+        segments,
+        recipe,
+        model=str(folder.path),
+        known=known,
+        target_lang=target_lang,
+    )
 
 
 def _write(folder: Path, reports: "Sequence[Report]") -> None:

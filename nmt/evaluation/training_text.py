@@ -64,16 +64,14 @@ def training_text_of_run(folder: RunFolder, sources: Sequence[str]) -> TrainingT
     if any(isinstance(one, HubSet) and one.streaming for one in sets):
         return "it is a stream, which is not read again"
     try:
+        read = [load_pairs(one, reverse=data.reverse) for one in sets]
         held_out = [
             pair
             for one in (data.validation, data.test)
             if one is not None
             for pair in load_pairs(one, reverse=data.reverse)
         ]
-        kept: list[SentencePair] = []
-        for one in sets:
-            pairs = load_pairs(one, reverse=data.reverse)
-            kept += clean(pairs, data.cleaning, held_out=held_out)[0]
     except DataError as error:
         return str(error)
+    kept = [pair for pairs in read for pair in clean(pairs, data.cleaning, held_out=held_out)[0]]
     return read_training_text(kept, sources, direction=data.direction)

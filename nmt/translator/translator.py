@@ -19,7 +19,7 @@ from nmt.search import Hypothesis
 from nmt.shortlist import Shortlist
 from nmt.tokenizer import Tokenizer
 from nmt.translator.cutting import cut_points
-from nmt.translator.decoding import Request, search_options
+from nmt.translator.decoding import Request, changed, search_options
 from nmt.translator.demands import Demander
 from nmt.translator.limiting import ShortlistedEngine
 from nmt.translator.loading import Runs, first_recipe, load
@@ -69,20 +69,13 @@ class Translator:
             confidence_model: Tells how good a translation may be expected to be.
             shortlist: The target tokens to search over, for a `FoldedEngine`; None is all.
             bleu_tokenizer: What BLEU counts as words where it is the utility.
-            tag_ids: What stands before every source; asks a model that knows several languages
-                for one.
+            tag_ids: What stands before every source: which language is asked for.
 
         Raises:
             NMTError: The beam is wider than the vocabulary, what is asked for needs attention and
                 the model has none, or wishes cannot be met.
             ValueError: A value is outside its range.
         """
-        for name, value in (
-            ("max_source_length", decoding.max_source_length),
-            ("batch_size", decoding.batch_size),
-        ):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
         self._request = request or Request()
         self._options = search_options(decoding, self._request, target_tokenizer)
         _check_engine(engine, target_tokenizer, decoding)
@@ -132,43 +125,32 @@ class Translator:
         Args:
             run: The run folder or folders.
             device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
-            beam_size: Partial hypotheses kept for each sentence, 1 is greedy search; None is what
-                `decoding` says.
-            length_penalty: How much longer translations are favoured, at least 0; None likewise.
-            batch_size: Sentences translated at once, at least 1; None likewise.
+            beam_size: In the place of what `decoding` says, as are the next two; None leaves it.
+            length_penalty: How much longer translations are favoured, at least 0.
+            batch_size: Sentences translated at once, at least 1.
             num_hypotheses: Translations wanted of each line, from 1 to `beam_size`.
             average: How an ensemble's probabilities become one, `linear` or `log`.
-            int8: Round the weights of the decoding step to 8 bits: faster, and a little less exact.
-            shortlist: Search over the target tokens alone that training pairs make likely: faster,
-                and a little less exact; for one run that has a shortlist.
-            decoding: How translations are searched for; None is what the run's recipe says, in an
-                ensemble the first run's.
+            int8: Round the weights to 8 bits: faster, a little less exact.
+            shortlist: Search over the run's shortlist of target tokens: likewise.
+            decoding: How translations are searched for; None is as in the first run's recipe.
             request: How many are wanted and how they are come by, in the place of `num_hypotheses`.
             wishes: What they shall hold and what not.
-            target_lang: The language to translate into, for a model that knows several; None is
-                the recipe's.
+            target_lang: The language to translate into; None is the recipe's.
 
         Raises:
             NMTError: A run folder cannot be used, there is no such device, or what is asked for
                 cannot be.
             ValueError: A value is outside its range.
         """
-        given = {
-            "beam_size": beam_size,
-            "length_penalty": length_penalty,
-            "batch_size": batch_size,
-        }
-        changes = {name: value for name, value in given.items() if value is not None}
         asked = request or Request(num_hypotheses=num_hypotheses)
-        how = (decoding or first_recipe(run).decoding).model_copy(update=changes)
-        loaded = load(
-            run,
-            device=device,
-            average=average,
-            int8=int8,
-            shortlist=shortlist,
-            one_row=asked.num_rows(how.beam_size) == 1,
+        how = changed(
+            decoding or first_recipe(run).decoding,
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            batch_size=batch_size,
         )
+        fast = {"int8": int8, "shortlist": shortlist, "one_row": asked.num_rows(how.beam_size) == 1}
+        loaded = load(run, device=device, average=average, **fast)
         return cls(
             *loaded.tokenizers,
             loaded.engine,
@@ -404,7 +386,11 @@ def _check_engine(engine: Engine, tokenizer: Tokenizer, decoding: DecodingRecipe
 
     Raises:
         NMTError: It cannot.
+        ValueError: A size is below 1.
     """
+    for name in ("max_source_length", "batch_size"):
+        if getattr(decoding, name) < 1:
+            raise ValueError(f"{name} must be >= 1, got {getattr(decoding, name)}")
     if decoding.beam_size > tokenizer.vocab_size:
         raise NMTError(
             f"beam_size must be <= {tokenizer.vocab_size}, the pieces of the target tokenizer, "
