@@ -163,8 +163,17 @@ class Program:
     options: tuple[str, ...] = ()
 
 
+def _ours(variant: str, *options: str) -> Program:
+    return Program(f"{TITLES['ours']}, {variant}", "ours", translate_ours, 64, options)
+
+
 PROGRAMS = {
     "ours": Program(TITLES["ours"], "ours", translate_ours, 128),
+    "ours-workers": _ours("2 workers", "--workers", "2"),
+    "ours-int8": _ours("2 workers, int8", "--workers", "2", "--int8"),
+    "ours-shortlist": _ours(
+        "2 workers, int8, shortlist", "--workers", "2", "--int8", "--shortlist"
+    ),
     "eole": Program(TITLES["eole"], "eole", translate_eole, 128),
     "opennmt": Program(TITLES["opennmt"], "opennmt", translate_opennmt, 128),
     "joeynmt": Program(TITLES["joeynmt"], "joeynmt", translate_joeynmt, 64),

@@ -18,6 +18,7 @@ from nmt.corpus.files import read_lines
 from nmt.recipe import load_recipe
 from nmt.run_folder import RunFolder, write_atomically, write_weights
 from nmt.training.data import load_corpora
+from nmt.training.shortlisting import write_shortlist
 from nmt.training.tokenizers import train_tokenizers
 
 
@@ -25,7 +26,9 @@ def make_run(folder: RunFolder, recipe_file: str, overrides: list[str]) -> None:
     """Write what translating needs; the weights last, as a sign that all is there."""
     recipe = load_recipe(recipe_file, overrides=overrides)
     folder.make()
-    folder.start(recipe, train_tokenizers(load_corpora(recipe).train, recipe), {})
+    pairs = load_corpora(recipe).train
+    folder.start(recipe, train_tokenizers(pairs, recipe), {})
+    write_shortlist(folder, pairs)
     torch.manual_seed(recipe.training.seed)
     write_weights(folder.weights_file, folder.build_model().state_dict())
 

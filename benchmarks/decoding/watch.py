@@ -59,28 +59,30 @@ class Watch:
 
 
 def watch_ours(watch: Watch) -> Callable[[], Any]:
-    """Time from the loaded translator to the end of the command, which has written all lines.
+    """Time from the loaded translators to the end of the command, which has written all lines.
 
     Returns:
         This project's command line.
     """
-    translator = import_module("nmt.translator").Translator
-    load, translate = translator.load, translator.translate_detailed
+    owner = import_module("nmt.translator").ParallelTranslator
+    start, translate = owner.__init__, owner.translate_detailed
 
-    def loaded(*args: Any, **kwargs: Any) -> Any:
-        found = load(*args, **kwargs)
+    def started(self: Any, *args: Any, **kwargs: Any) -> None:
+        start(self, *args, **kwargs)
+        for helper in self._helpers:  # no work at all is done when a helper has loaded its model
+            helper.begin(([], None, 1))
+            helper.finish(self._translator.background)
         watch.start()
-        return found
 
     def translated(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        beam_size = self._options.beam_size
+        beam_size = self._translator._options.beam_size
         for translation in translate(self, *args, **kwargs):
             [hypothesis] = translation.hypotheses
             length = sum(len(part.hypothesis.token_ids) for part in hypothesis.parts)
             watch.count([length], beam_size=beam_size)
             yield translation
 
-    translator.load, translator.translate_detailed = loaded, translated
+    owner.__init__, owner.translate_detailed = started, translated
     main = main_of("nmt.cli.main")
 
     def run() -> Any:
