@@ -102,6 +102,7 @@ def draw(results: Sequence[Result], path: str) -> None:
     """Draw BLEU over sentences a second, a line for each way over its beam sizes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure = Figure(figsize=(10, 5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -120,6 +121,9 @@ def draw(results: Sequence[Result], path: str) -> None:
                     str(point.way.beam_size), place, (3, 3), textcoords="offset points", fontsize=6
                 )
     axes.set(xscale="log", xlabel="sentences a second", ylabel="BLEU")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     figure.legend(fontsize=7, loc="outside right upper")
     figure.savefig(path, dpi=120)
