@@ -12,7 +12,7 @@ import nmt
 from nmt.cli.main import main, run
 from nmt.errors import CheckpointError, DataError, RecipeError
 
-COMMANDS = ("train", "translate", "score", "evaluate", "info")
+COMMANDS = ("train", "translate", "score", "evaluate", "info", "average")
 
 
 def run_raising(error: BaseException) -> int:

@@ -14,6 +14,7 @@ import typer
 from typer.main import get_command
 
 from nmt import __version__
+from nmt.cli.average import average_command
 from nmt.cli.demo import demo_command
 from nmt.cli.evaluate import evaluate_command
 from nmt.cli.info import info_command
@@ -59,6 +60,7 @@ def _build_app() -> typer.Typer:
     app.command("score")(score_command)
     app.command("evaluate")(evaluate_command)
     app.command("info")(info_command)
+    app.command("average")(average_command)
     return app
 
 

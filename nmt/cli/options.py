@@ -20,6 +20,10 @@ MACHINE = "Machine"
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Ensemble = Literal["linear", "log"]
 
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+NewRun = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="A new run folder; it must not be there yet.")
+]
 Model = Annotated[Path, typer.Option(metavar="RUN", help="A run folder.", show_default=False)]
 Models = Annotated[
     list[Path],

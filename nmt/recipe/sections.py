@@ -273,6 +273,8 @@ class TrainingRecipe(Section):
         patience: Validations without gain before training stops.
         checkpoint_metric: What chooses the best checkpoint.
         average_checkpoints: Translate with the mean of the best n; null is the single best.
+        keep_last: Keep the weights of the last n validations too, for `nmt average`; null keeps
+            those of the best alone.
         save_every_minutes: Longest time without a checkpoint to go on from; null saves only after
             each epoch.
         validation_sentences: Lines of the validation set translated at each validation; null is
@@ -301,6 +303,7 @@ class TrainingRecipe(Section):
     patience: PositiveInt | None = None
     checkpoint_metric: Literal["chrF2", "BLEU", "loss"] = "chrF2"
     average_checkpoints: Annotated[int, Field(ge=2)] | None = None
+    keep_last: PositiveInt | None = None
     validate_every: PositiveInt = 1
     validation_sentences: PositiveInt | None = None
     save_every_minutes: Annotated[float, Field(gt=0)] | None = 10.0

@@ -71,6 +71,10 @@ class RunFolder:
         self.card_file = self.path / "README.md"
         self.report = self.path / "report"
 
+    def weights_of_epoch(self, epoch: int) -> Path:
+        """Return where the weights after an epoch are, if they were kept."""
+        return self.checkpoints / f"epoch-{epoch:03}.safetensors"
+
     @property
     def is_started(self) -> bool:
         """Whether a training run has begun here."""

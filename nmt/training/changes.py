@@ -11,7 +11,14 @@ _MOST_CHANGES_SHOWN = 4
 # Where and how a run is computed, not what: a run may go on with other values of these.
 _FREE_TO_CHANGE = frozenset(
     f"training.{key}"
-    for key in ("device", "num_workers", "save_every_minutes", "tensorboard", "threads")
+    for key in (
+        "device",
+        "keep_last",
+        "num_workers",
+        "save_every_minutes",
+        "tensorboard",
+        "threads",
+    )
 )
 # What a training may go on with in another way, if that is wished. All else would be another model,
 # other batches, or checkpoints that cannot be compared.

@@ -193,8 +193,10 @@ def _check_space(
     """See that the disk has room for a whole run."""
     with torch.device("meta"):  # shapes without the weights in them
         model = model_for(recipe, tokenizers)
+    training = recipe.training
     folder.check_space(
-        num_weights=_num_weights(model), num_kept=recipe.training.average_checkpoints or 1
+        num_weights=_num_weights(model),
+        num_kept=(training.average_checkpoints or 1) + (training.keep_last or 0),
     )
 
 
