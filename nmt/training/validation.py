@@ -101,6 +101,22 @@ class Validation(Callback):
         """Return what the next start must know."""
         return {"best": [list(entry) for entry in self.best], "since_gain": self.since_gain}
 
+    def check_state(self, state: Any) -> None:
+        """See that a state is such as `state_dict` returns.
+
+        Raises:
+            ValueError: It is not.
+        """
+        try:
+            is_known = state.keys() == self.state_dict().keys() and all(
+                type(merit) is float and type(epoch) is int and epoch > 0
+                for merit, epoch in state["best"]
+            )
+        except (AttributeError, TypeError, ValueError):
+            is_known = False
+        if not is_known or type(state["since_gain"]) is not int or state["since_gain"] < 0:
+            raise ValueError("the best validations must be pairs of a number and an epoch")
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what an earlier start knew."""
         self.best = [(float(merit), int(epoch)) for merit, epoch in state_dict["best"]]
