@@ -21,7 +21,14 @@ def write_trained_run(
     """A run whose weights after an epoch are those to translate with plus the epoch's number."""
     run = write_run(path, *overrides)
     entries = [
-        {"epoch": epoch, "step": epoch, "seconds": 1.0, "loss": loss, "chrF2": score}
+        {
+            "epoch": epoch,
+            "step": epoch,
+            "seconds": 1.0,
+            "loss": loss,
+            "chrF2": score,
+            "signatures": {"chrF2": "signature"},
+        }
         for epoch, (loss, score) in enumerate(zip(LOSSES, CHRF2, strict=True), start=1)
     ]
     lines = "".join(f"{json.dumps(entry)}\n" for entry in entries)
@@ -84,6 +91,8 @@ def test_a_run_translates_with_the_mean(
     averaged = run.versions()["averaged"]
     assert (averaged["choice"], sorted(averaged["epochs"])) == (options[0][2:], epochs)
     assert run.versions()["seed"] == 7
+    assert main(["info", str(run.path)]) == 0
+    assert f", the mean of the {options[0][2:]} {options[1]}\n" in capsys.readouterr().out
     assert len(Translator.load(run.path).translate(SOURCES)) == len(SOURCES)
 
 

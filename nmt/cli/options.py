@@ -29,7 +29,8 @@ Models = Annotated[
     list[Path],
     typer.Option(
         metavar="RUN",
-        help="A run folder; give several of one tokenizer for an ensemble.",
+        help="A run folder, an exported file or hub:OWNER/NAME; give several of one tokenizer for "
+        "an ensemble.",
         show_default=False,
     ),
 ]

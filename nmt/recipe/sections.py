@@ -332,6 +332,34 @@ class TrainingRecipe(Section):
         return self
 
 
+Part = Literal["embeddings", "encoder", "bridge", "attention", "decoder", "output_layer"]
+
+
+class FinetuneRecipe(Section):
+    """From which run the training starts; its tokenizers and sizes are kept.
+
+    Attributes:
+        run: A run folder, an exported file or `hub:owner/name`.
+        freeze: Parts of the model whose weights stay as they are in that run.
+        add_pieces: Strings without white space that become pieces of their own, on both sides. Each
+            starts as the mean of what it was cut into.
+    """
+
+    run: str
+    freeze: tuple[Part, ...] = ()
+    add_pieces: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _new_pieces_are_trained(self) -> Self:
+        frozen = [part for part in ("embeddings", "output_layer") if part in self.freeze]
+        if self.add_pieces and frozen:
+            raise ValueError(
+                "freeze must leave embeddings and output_layer out where add_pieces adds rows to "
+                f"them, got {', '.join(frozen)}"
+            )
+        return self
+
+
 class DecodingRecipe(Section):
     """How translations are searched for.
 
@@ -391,6 +419,7 @@ class Recipe(Section):
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe
+    finetune: FinetuneRecipe | None = None
     decoding: DecodingRecipe = DecodingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
@@ -430,6 +459,16 @@ class Recipe(Section):
             raise ValueError(
                 "training.target_embeddings must be null with model.tied_embeddings 'all', got "
                 f"{self.training.target_embeddings!r}; source_embeddings are those of both sides"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        files = (self.training.source_embeddings, self.training.target_embeddings)
+        if self.finetune is not None and files != (None, None):
+            raise ValueError(
+                "training.source_embeddings and target_embeddings must be null with finetune, "
+                "which brings embeddings of its own"
             )
         return self
 

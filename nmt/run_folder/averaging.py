@@ -35,25 +35,40 @@ def merit(entry: Mapping[str, Any], metric: str) -> float:
     return -float(entry["loss"]) if metric == "loss" else float(entry[metric])
 
 
+def best_first(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return a run's validations, the best first; of equally good ones the earlier is the better.
+
+    Raises:
+        CheckpointError: One was not measured by the recipe's metric.
+    """
+    entries, metric = folder.metrics(), folder.recipe.training.checkpoint_metric
+    for entry in entries:
+        if type(entry.get(metric)) not in (int, float):
+            raise CheckpointError(
+                f"{folder.metrics_file}: {metric} must be a number, got {entry.get(metric)!r}"
+            )
+    return sorted(entries, key=lambda entry: (-merit(entry, metric), entry["epoch"]))
+
+
 def choose_epochs(folder: RunFolder, choice: Choice, count: int) -> list[int]:
     """Return the epochs of the best or the last validations, the best or the latest first.
 
     Args:
         folder: A run whose weights were kept in `checkpoints/`.
-        choice: Which ones; of validations that are equally good the earlier is the better.
+        choice: Which ones.
         count: How many.
 
     Raises:
         CheckpointError: There were not as many, or the weights of one were not kept.
     """
-    entries, metric = folder.metrics(), folder.recipe.training.checkpoint_metric
+    _ = folder.recipe  # first: whether it is a run folder at all
+    entries = folder.metrics()
     if len(entries) < count:
         raise CheckpointError(
             f"{folder.path}: must have {count} validations to average, has {len(entries)}"
         )
     if choice == "best":
-        _check_metric(folder, entries, metric)
-        entries.sort(key=lambda entry: (-merit(entry, metric), entry["epoch"]))
+        entries = best_first(folder)
     else:
         entries.sort(key=lambda entry: -entry["epoch"])
     epochs = [int(entry["epoch"]) for entry in entries[:count]]
@@ -126,9 +141,23 @@ def average_run(
     return epochs
 
 
-def _check_metric(folder: RunFolder, entries: Sequence[Mapping[str, Any]], metric: str) -> None:
-    for entry in entries:
-        if type(entry.get(metric)) not in (int, float):
-            raise CheckpointError(
-                f"{folder.metrics_file}: {metric} must be a number, got {entry.get(metric)!r}"
-            )
+def averaged(folder: RunFolder) -> tuple[Choice, int] | None:
+    """Return of which validations, and how many, `average_run` took a run's weights.
+
+    Returns:
+        None where they are what training made.
+
+    Raises:
+        CheckpointError: The record is damaged.
+    """
+    found = folder.versions().get("averaged")
+    if found is None:
+        return None
+    choice = found.get("choice") if isinstance(found, dict) else None
+    epochs = found.get("epochs") if isinstance(found, dict) else None
+    if choice not in ("best", "last") or not isinstance(epochs, list) or not epochs:
+        raise CheckpointError(
+            f"{folder.versions_file}: averaged must have a choice and epochs, "
+            f"got {str(found)[:80]!r}"
+        )
+    return choice, len(epochs)

@@ -261,9 +261,11 @@ class RunFolder:
         entries = _read_lines(self.metrics_file)
         for entry in entries:
             for key in ("epoch", "step", "seconds", "loss"):
-                if type(entry.get(key)) not in (int, float):
+                is_counted = key in ("epoch", "step")
+                if type(entry.get(key)) not in ((int,) if is_counted else (int, float)):
+                    what = "a whole number" if is_counted else "a number"
                     raise CheckpointError(
-                        f"{self.metrics_file}: {key} must be a number, got {entry.get(key)!r}"
+                        f"{self.metrics_file}: {key} must be {what}, got {entry.get(key)!r}"
                     )
         return entries
 
@@ -288,6 +290,11 @@ class RunFolder:
         return scores
 
     def _require(self, *files: Path) -> None:
+        if self.path.is_file():
+            raise CheckpointError(
+                f"{self.path}: must be a run folder here, got a file; an exported one is a ZIP "
+                "archive of its run folder"
+            )
         if not self.path.is_dir():
             raise CheckpointError(f"{self.path}: no such run folder")
         for file in files:

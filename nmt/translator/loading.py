@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -21,7 +22,7 @@ from nmt.engine import (
 from nmt.errors import CheckpointError, NMTError
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe
-from nmt.run_folder import RunFolder, load_run
+from nmt.run_folder import RunFolder, load_run, opened
 from nmt.tokenizer import Tokenizer
 
 Runs = str | Path | Sequence[str | Path]
@@ -49,7 +50,7 @@ def load(runs: Runs, *, device: str = "cpu", average: Average = "linear") -> Loa
     """Read one run folder or an ensemble of several.
 
     Args:
-        runs: The run folder or folders.
+        runs: The run folder or folders, exported files or names on the hub.
         device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
         average: How an ensemble's probabilities become one, see `EnsembleEngine`.
 
@@ -58,19 +59,24 @@ def load(runs: Runs, *, device: str = "cpu", average: Average = "linear") -> Loa
             device.
         ValueError: There is no run folder.
     """
-    folders = _folders(runs)
-    for other in folders[1:]:
-        _check_alike(folders[0], other)
-    place = choose_device(device)
-    trained = [load_run(folder.path, device=place) for folder in folders]
+    named = [runs] if isinstance(runs, str | Path) else runs
+    if not named:
+        raise ValueError("runs must hold at least one run folder, got none")
+    with ExitStack() as stack:
+        folders = [stack.enter_context(opened(run)) for run in named]
+        for other in folders[1:]:
+            _check_alike(folders[0], other)
+        place = choose_device(device)
+        trained = [load_run(folder.path, device=place) for folder in folders]
+        is_alone = len(folders) == 1
+        confidence_model = load_confidence(folders[0].confidence_file) if is_alone else None
     engines = [_engine(run.model) for run in trained]
-    is_alone = len(engines) == 1
     first = trained[0]
     return Loaded(
         recipe=first.recipe,
         tokenizers=(first.source_tokenizer, first.target_tokenizer),
         engine=engines[0] if is_alone else EnsembleEngine(engines, average=average),
-        confidence_model=load_confidence(folders[0].confidence_file) if is_alone else None,
+        confidence_model=confidence_model,
     )
 
 
@@ -101,13 +107,6 @@ def choose_device(wanted: str) -> str:
             f"device must be auto or one that is here ({', '.join(here)}), got {wanted!r}"
         )
     return wanted
-
-
-def _folders(runs: Runs) -> list[RunFolder]:
-    folders = [RunFolder(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
-    if not folders:
-        raise ValueError("runs must hold at least one run folder, got none")
-    return folders
 
 
 def _check_alike(first: RunFolder, other: RunFolder) -> None:
