@@ -62,13 +62,15 @@ def _program(
 
 
 FEEDING = "input feeding"
+ON_TOP = "attention on top"
 PROGRAMS = {
     "ours": _program("ours", train_ours),
-    "ours-top": _program("ours", train_ours_on_top, "attention on top"),
+    "ours-top": _program("ours", train_ours_on_top, ON_TOP),
     "eole": _program("eole", train_eole),
     "opennmt": _program("opennmt", train_opennmt),
     "joeynmt": _program("joeynmt", train_joeynmt),
     "ours-feeding": _program("ours", train_ours, FEEDING, feeding=True),
+    "ours-top-feeding": _program("ours", train_ours_on_top, f"{ON_TOP}, {FEEDING}", feeding=True),
     "eole-feeding": _program("eole", train_eole, FEEDING, feeding=True),
     "opennmt-feeding": _program("opennmt", train_opennmt, FEEDING, feeding=True),
     "joeynmt-feeding": _program("joeynmt", train_joeynmt, FEEDING, feeding=True),

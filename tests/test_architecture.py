@@ -30,6 +30,7 @@ ROOMS = (
     "bleu",
     "confidence",
     "risk",
+    "shortlist",
     "run_folder",
     "translator",
     "evaluation",

@@ -144,7 +144,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
     threads = torch.get_num_threads()
     try:
         words = [word for pair in options.items() for word in pair]
-        assert translate(run, "--input", source, *words) == 0
+        assert translate(run, "--input", source, *words, "--int8", "--shortlist") == 0
     finally:
         torch.set_num_threads(threads)
     assert given == {
@@ -165,9 +165,20 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
         ),
         "request": Request(num_hypotheses=3, num_groups=2, diversity_penalty=0.125, utility="BLEU"),
         "wishes": Wishes(),
+        "int8": True,
+        "shortlist": True,
         "device": "cpu",
         "threads": 2,
     }
+
+
+def test_a_shortlist_that_is_not_there_is_one_line(
+    run: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert translate(run, "--input", source, "--shortlist") == 2
+    assert re.fullmatch(r"nmt: .* has no shortlist\.safetensors: .*\n", capsys.readouterr().err)
+    assert translate(run, "--model", run, "--input", source, "--shortlist") == 2
+    assert capsys.readouterr().err == "nmt: --shortlist is for one model: give --model once\n"
 
 
 def test_sampling_options_reach_the_translator(

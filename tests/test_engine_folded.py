@@ -8,6 +8,7 @@ from small_models import BOS, TARGET_VOCAB_SIZE, WHOLE_FAMILY, build, make_batch
 
 from nmt.engine import Engine, FoldedEngine, ModelEngine, can_fold
 from nmt.engine.folded import FoldedSource
+from nmt.model.products import has_int8
 
 KINDS: Mapping[str, Mapping[str, object]] = {
     f"{kind}, {query}": {
@@ -89,6 +90,21 @@ def test_a_model_in_training_is_translated_with_without_dropout() -> None:
         source, state = engine.encode(batch.source_ids, batch.source_lengths)
         log_probs.append(engine.step(torch.full((4,), BOS), state, source)[0])
     torch.testing.assert_close(*log_probs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not has_int8(), reason="PyTorch has no 8-bit products here")
+@pytest.mark.parametrize("name", FOLDED)
+def test_weights_of_8_bits_come_near_to_what_the_model_gives(name: str) -> None:
+    batch, distances = make_batch(), []
+    for int8 in (False, True):
+        engine = FoldedEngine(MODELS[name], int8=int8)
+        source, state = engine.encode(batch.source_ids, batch.source_lengths)
+        log_probs, _, _ = engine.read(batch.target_input_ids, state, source)
+        plain = ModelEngine(MODELS[name])
+        source_there, state_there = plain.encode(batch.source_ids, batch.source_lengths)
+        expected, _, _ = plain.read(batch.target_input_ids, state_there, source_there)
+        distances.append((log_probs - expected).abs().max().item())
+    assert distances[0] < 1e-4 < distances[1] < 0.1
 
 
 def test_rows_that_do_not_fit_together_are_refused() -> None:

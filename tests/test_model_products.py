@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from nmt.model.products import RepeatedLinear, fixed_linear, multiply
+from nmt.model.products import RepeatedLinear, fixed_linear, has_int8, int8_linear, multiply
 
+NEEDS_INT8 = pytest.mark.skipif(not has_int8(), reason="PyTorch has no 8-bit products here")
 TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 
 
@@ -37,6 +38,42 @@ def test_a_weight_that_stays_multiplies_rows(
     torch.testing.assert_close(fixed_linear(weight, bias)(rows), expected)
     turned = weight.T.contiguous().T
     torch.testing.assert_close(fixed_linear(turned, bias)(rows), expected)
+
+
+@NEEDS_INT8
+@pytest.mark.parametrize("num_rows", [1, 5, 70])
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("bound", [1.0, 3.0])
+def test_integer_products_are_exact_in_what_they_round_to(
+    num_rows: int, has_bias: bool, bound: float
+) -> None:
+    rows, weight = bound * matrix(num_rows, 48).float(), 2 * matrix(33, 48).cos().float()
+    bias = matrix(33, 1).float()[:, 0] if has_bias else None
+    scales = weight.abs().amax(dim=1, keepdim=True) / 127
+    rounded = (weight / scales).round().double() * scales
+    integers = (rows.double() * 127 / bound + 0.5).floor() * bound / 127
+    expected = linear(integers, rounded, None if bias is None else bias.double())
+    found = int8_linear(weight, bias, bound=bound)(rows)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+@NEEDS_INT8
+def test_the_ends_of_the_range_of_integers_are_kept() -> None:
+    found = int8_linear(torch.tensor([[127.0]]), bound=1)(torch.tensor([[1.0], [-1.0], [0.0]]))
+    torch.testing.assert_close(found, torch.tensor([[127.0], [-127.0], [0.0]]))
+
+
+@NEEDS_INT8
+def test_a_row_of_integers_does_not_change_with_the_rows_beside_it() -> None:
+    rows, weight = matrix(9, 48).float(), matrix(33, 48).float()
+    product = int8_linear(weight, bound=1)
+    assert torch.equal(product(rows), torch.cat([product(row[None]) for row in rows]))
+
+
+@NEEDS_INT8
+def test_zero_weights_of_integers_give_the_bias() -> None:
+    found = int8_linear(torch.zeros(2, 8), torch.tensor([3.0, -4.0]), bound=1)(torch.ones(1, 8))
+    assert found.tolist() == [[3.0, -4.0]]
 
 
 def run_loop(weight: Tensor, bias: Tensor | None, rows: Tensor, *, is_one_product: bool) -> Tensor:

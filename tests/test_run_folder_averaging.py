@@ -100,12 +100,20 @@ def test_the_mean_may_go_into_another_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = write_trained_run(tmp_path / "run")
+    run.shortlist_file.write_bytes(b"of the tokenizers, whatever the weights")
     before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
     out = tmp_path / "new" / "mean"
     assert main(["average", str(run.path), "--last", "2", "--run-dir", str(out)]) == 0
     assert added(out, read_weights(run.weights_file)) == 3.5
     assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
-    names = ["model.safetensors", "recipe.yaml", "source.model", "target.model", "versions.json"]
+    names = [
+        "model.safetensors",
+        "recipe.yaml",
+        "shortlist.safetensors",
+        "source.model",
+        "target.model",
+        "versions.json",
+    ]
     assert sorted(file.name for file in out.iterdir()) == names
     assert [file.name for file in out.parent.iterdir()] == ["mean"]
     assert RunFolder(out).versions()["averaged"] == {"choice": "last", "epochs": [4, 3]}

@@ -13,6 +13,8 @@ from tiny_run import SOURCES, write_run
 
 from nmt import Translator
 from nmt.cli.main import main
+from nmt.confidence import ConfidenceModel, dump_confidence
+from nmt.confidence.features import FEATURES
 from nmt.errors import CheckpointError, NMTError
 from nmt.run_folder import RunFolder, export_file, opened
 from nmt.run_folder.exporting import EXPORTED
@@ -22,6 +24,7 @@ NAMES = [
     "confidence.json",
     "model.safetensors",
     "recipe.yaml",
+    "shortlist.safetensors",
     "source.model",
     "target.model",
     "versions.json",
@@ -30,7 +33,15 @@ NAMES = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    return write_run(tmp_path / "run")
+    """A run with all that there may be in a run folder."""
+    run = write_run(tmp_path / "run")
+    neutral = (0.0,) * len(FEATURES)
+    confidence = ConfidenceModel(neutral, (1.0,) * len(FEATURES), neutral, 0.0)
+    run.confidence_file.write_text(dump_confidence(confidence), encoding="utf-8", newline="\n")
+    for file in (run.card_file, run.log_file, run.metrics_file, run.last_checkpoint):
+        file.touch()
+    run.shortlist_file.touch()  # read only where it is asked for
+    return run
 
 
 def listed(folder: Path) -> list[str]:
@@ -40,17 +51,15 @@ def listed(folder: Path) -> list[str]:
 def test_an_exported_folder_is_a_run_folder_without_what_training_needs(
     run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in (run.card_file, run.log_file, run.metrics_file, run.last_checkpoint):
-        file.touch()
     out = tmp_path / "new" / "out"
     assert main(["export", str(run.path), str(out)]) == 0
     assert capsys.readouterr() == (f"{out} translates: nmt translate --model {out}\n", "")
-    assert listed(out) == [name for name in NAMES if name != "confidence.json"]
+    assert listed(out) == NAMES
     for name in listed(out):
         assert (out / name).read_bytes() == (run.path / name).read_bytes()
     assert listed(out.parent) == ["out", *(f"out/{name}" for name in listed(out))]
     shutil.rmtree(run.path)
-    assert len(Translator.load(out).translate(SOURCES)) == len(SOURCES)
+    assert Translator.load(out).has_confidence
 
 
 def test_one_file_translates_as_its_run_does(
@@ -70,7 +79,9 @@ def test_one_file_translates_as_its_run_does(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    assert Translator.load(out).translate(SOURCES) == expected
+    translator = Translator.load(out)
+    assert translator.translate(SOURCES) == expected
+    assert translator.has_confidence
     assert Translator.load(tmp_path / "unpacked").translate(SOURCES) == expected
     assert (
         main(

@@ -24,6 +24,7 @@ from nmt.corpus import load_pairs
 from nmt.errors import CheckpointError, DataError, NMTError, RecipeError, TokenizerError
 from nmt.recipe import Recipe, dump_recipe
 from nmt.run_folder import RunFolder
+from nmt.shortlist import load_shortlist
 from nmt.training import train
 from nmt.training.module import TranslationModule
 from nmt.training.saving import Saving
@@ -575,6 +576,29 @@ def test_a_confidence_is_learned_where_there_is_enough_to_learn_from(
     assert not quick.confidence_file.exists()
     message = "no confidence: the validation set has less than 16 pairs\n"
     assert message in quick.log_file.read_text(encoding="utf-8")
+
+
+def test_a_shortlist_of_the_training_pairs_is_learned(
+    trained_run: RunFolder,
+) -> None:
+    """Digits are reversed: each may come out wherever it goes in, and all lists have it."""
+    source, target = trained_run.tokenizers
+    shortlist = load_shortlist(
+        trained_run.shortlist_file, vocab_sizes=(source.vocab_size, target.vocab_size)
+    )
+    assert shortlist is not None
+    [ids] = source.encode_batch(["1 7"])
+    [allowed] = shortlist.allowed(torch.tensor([ids]))
+    for token in (target.bos_id, target.eos_id, *target.encode("7 1")):
+        assert allowed[token]
+    log = trained_run.log_file.read_text(encoding="utf-8")
+    assert "shortlist: learned from 2000 training pairs\n" in log
+    lines = [pair.source for pair in load_pairs(trained_run.recipe.data.validation)]
+    found, expected = (
+        Translator.load(trained_run.path, shortlist=short).translate(lines)
+        for short in (True, False)
+    )
+    assert found == expected
 
 
 def test_pairs_too_long_are_told_of(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:

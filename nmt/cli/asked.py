@@ -49,6 +49,8 @@ class Asked:
     glossary_mode: GlossaryMode | None
     preference_bonus: float | None
     avoid: Path | None
+    int8: bool
+    shortlist: bool
     batch_size: int | None
     device: Device
     threads: int | None
@@ -96,6 +98,8 @@ class Asked:
             self.model,
             device=self.device,
             average=average_of(self.model, self.ensemble),
+            int8=self.int8,
+            shortlist=self.shortlist,
             decoding=self.decoding,
             request=self._request(),
             wishes=wishes,
@@ -155,6 +159,8 @@ class Asked:
             yield f"--sample {self.sample} needs --mbr to choose one, or --n-best or --json"
 
     def _exclusions(self) -> Iterator[str]:
+        if self.shortlist and len(self.model) > 1:
+            yield "--shortlist is for one model: give --model once"
         if self.sample is not None:
             for option, value in (
                 ("--beam-size", self.beam_size),

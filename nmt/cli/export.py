@@ -22,7 +22,7 @@ def export_command(
 ) -> None:
     """Write what a run translates with, without its checkpoints, log and report.
 
-    That is recipe, versions, weights, tokenizers, confidence and model card.
+    That is recipe, versions, weights, tokenizers, confidence, shortlist and model card.
     """
     from nmt.run_folder import RunFolder, export_file, export_folder
 

@@ -60,6 +60,22 @@ DeviceOption = Annotated[Device, choice("--device", "Where to compute.", Device,
 Threads = Annotated[
     int | None, whole_number("--threads", "CPU threads to compute with. [all]", panel=MACHINE)
 ]
+Int8 = Annotated[
+    bool,
+    typer.Option(
+        "--int8",
+        help="Round the decoder's weights to 8 bits: faster, a little less exact.",
+        rich_help_panel=MACHINE,
+    ),
+]
+ShortlistOption = Annotated[
+    bool,
+    typer.Option(
+        "--shortlist",
+        help="Choose among the tokens that the source makes likely: faster, a little less exact.",
+        rich_help_panel=MACHINE,
+    ),
+]
 Alignments = Annotated[
     Path | None,
     typer.Option(

@@ -17,8 +17,10 @@ from nmt.cli.options import (
     BeamSize,
     DeviceOption,
     EnsembleOption,
+    Int8,
     LengthPenalty,
     Models,
+    ShortlistOption,
     Threads,
 )
 from nmt.cli.streams import check_output, open_input, open_output, read_windows, write_lines
@@ -82,6 +84,8 @@ def translate_command(
     glossary_mode: searching.GlossaryModeOption = None,
     preference_bonus: searching.PreferenceBonus = None,
     avoid: searching.AvoidFile = None,
+    int8: Int8 = False,
+    shortlist: ShortlistOption = False,
     batch_size: BatchSize = None,
     device: DeviceOption = "auto",
     threads: Threads = None,

@@ -4,6 +4,7 @@ from nmt.engine.engine import Engine, ModelEngine, ScoringEngine, Source, State
 from nmt.engine.ensemble import Average, EnsembleEngine
 from nmt.engine.folded import FoldedEngine, can_fold
 from nmt.engine.forcing import ForcedTarget, force_targets
+from nmt.engine.limited import LimitedEngine
 
 __all__ = [
     "Average",
@@ -11,6 +12,7 @@ __all__ = [
     "EnsembleEngine",
     "FoldedEngine",
     "ForcedTarget",
+    "LimitedEngine",
     "ModelEngine",
     "ScoringEngine",
     "Source",

@@ -9,25 +9,49 @@ context that an attention a makes of the encoder states h:
     W x + U h            is one product with the rows [x; h]
 
 and the beams of a sentence share its keys and its W h_s instead of holding copies. Sums are made in
-another order than in `nmt.model`, so log-probabilities differ in their last digits.
+another order than in `nmt.model`, so log-probabilities differ in their last digits. On request the
+weights that are multiplied at every step are rounded to integers of 8 bits, which are read four
+times as fast.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nmt.model import Seq2Seq
 from nmt.model.cells import lstm
-from nmt.model.products import fixed_linear
+from nmt.model.products import Linear, fixed_linear, int8_linear
 from nmt.model.readout import Readout
 from nmt.model.recurrent import RecurrentLayer
 
 # Who reads the context: a layer, by its number from one, `feedback` or `readout`.
 _Reader = int | str
+
+
+class _Make(Protocol):
+    """Makes the map of W, (M, K), and b, (M,).
+
+    `bound` is the greatest |x| that there can be, None where there is none.
+    """
+
+    def __call__(self, weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Linear:
+        """Return the map."""
+
+
+def _in_floats(weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Linear:
+    del bound  # floats have room for any
+    return fixed_linear(weight, bias)
+
+
+def _in_int8(weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Linear:
+    return fixed_linear(weight, bias) if bound is None else int8_linear(weight, bias, bound=bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +139,18 @@ def can_fold(model: Seq2Seq) -> bool:
 class FoldedEngine:
     """A trained model as search knows it, see `Engine`; `can_fold` tells which models it takes."""
 
-    def __init__(self, model: Seq2Seq) -> None:
-        """Take a model on the CPU and lay it out; later changes of its weights are not seen."""
+    def __init__(self, model: Seq2Seq, *, int8: bool = False) -> None:
+        """Take a model and lay it out; later changes of its weights are not seen.
+
+        Args:
+            model: On the CPU.
+            int8: Round the weights of a step to 8 bits; `has_int8` tells whether that can be.
+        """
         self._model = model.eval()
+        self._make: _Make = _in_int8 if int8 else _in_floats
         with torch.inference_mode():
-            self._step = _Step(model)
+            self._step = _Step(model, self._make)
+            self._output = self.output_layer(slice(None))
 
     @property
     def device(self) -> torch.device:
@@ -159,12 +190,34 @@ class FoldedEngine:
         self, token_ids: Tensor, state: FoldedState, encoder_output: FoldedSource
     ) -> tuple[Tensor, FoldedState, Tensor]:
         """Score the next token of every row, see `Engine.step`."""
+        readouts, state, attention = self.advance(token_ids, state, encoder_output)
+        return torch.log_softmax(self._output(readouts), dim=1), state, attention
+
+    @torch.inference_mode()
+    def advance(
+        self, token_ids: Tensor, state: FoldedState, encoder_output: FoldedSource
+    ) -> tuple[Tensor, FoldedState, Tensor]:
+        """Read the newest token of every row, as `step` does, and score nothing.
+
+        Returns:
+            What the output layer reads, (N, R), the new state, and the attention, (N, S).
+        """
         if not len(state) == len(token_ids) == len(encoder_output.keys) * encoder_output.width:
             raise ValueError(
                 f"state has {len(state)} rows, token_ids has {len(token_ids)}, the source has "
                 f"{len(encoder_output.keys)} times {encoder_output.width}"
             )
         return self._step(token_ids, state, encoder_output)
+
+    def output_layer(self, token_ids: Tensor | slice) -> Linear:
+        """Return the map from what `advance` gives to the logits of some target tokens.
+
+        Args:
+            token_ids: The tokens, (V',), int64, or a slice of all.
+        """
+        layer = self._model.output_layer
+        weight, bias = layer.weight[token_ids], layer.bias[token_ids]
+        return self._make(weight, bias, bound=self._step.readout_bound)
 
     def read(
         self, token_ids: Tensor, state: FoldedState, encoder_output: FoldedSource
@@ -181,7 +234,7 @@ class FoldedEngine:
 class _Step:
     """The equations of `nmt.model.decoder` for one token in every row."""
 
-    def __init__(self, model: Seq2Seq) -> None:
+    def __init__(self, model: Seq2Seq, make: _Make) -> None:
         """Cut every weight up by what it is multiplied with."""
         decoder = model.decoder
         self._query, self._feedback = decoder.query, decoder.feedback
@@ -202,16 +255,19 @@ class _Step:
             of_context["feedback"] = of_feedback
         if decoder.feedback == "attentional":
             around = torch.cat((of_feedback, around), dim=1)
-        self._layers = [fixed_linear(around)]
+        self._layers = [make(around, None, bound=1.0)]  # h and what tanh gives lie in (-1, 1)
+        bound = 1.0  # of a layer's output, with what residual connections add to it
         for number, layer in enumerate(others, start=2):
             into, around, *biases = layer.draw()
             if number > self._num_lower:
                 of_context[number] = into[:, hidden_size:]
             weight = torch.cat((into[:, :hidden_size], around), dim=1)
-            self._layers.append(fixed_linear(weight, sum(biases)))  # type: ignore[arg-type]
-        self._readout = _Readout(decoder.readout, embeddings, hidden_size, of_context)
-        self._output = fixed_linear(model.output_layer.weight, model.output_layer.bias)
-
+            self._layers.append(make(weight, sum(biases), bound=bound))  # type: ignore[arg-type]
+            bound = bound + 1 if number >= self._residual_from else 1.0
+        project = partial(make, bound=bound)
+        self._readout = _Readout(decoder.readout, embeddings, hidden_size, of_context, project)
+        bounds = {"attentional": 1.0, "hidden": bound}
+        self.readout_bound = bounds.get(decoder.readout.kind)
         sizes = {None: 0, "attentional": decoder.readout.size, "context": 4 * hidden_size}
         self.feedback_size: int = sizes[decoder.feedback]
         self._readers = {reader: len(weight) for reader, weight in of_context.items()}
@@ -229,7 +285,7 @@ class _Step:
     def __call__(
         self, token_ids: Tensor, state: FoldedState, source: FoldedSource
     ) -> tuple[Tensor, FoldedState, Tensor]:
-        """Score the next token, see `Engine.step`."""
+        """Read a token in every row, see `FoldedEngine.advance`."""
         hiddens, cells = list(state.hidden.unbind(1)), list(state.cell.unbind(1))
         found: dict[_Reader, Tensor] = {}
         attention = state.hidden.new_zeros(len(token_ids), source.bias.size(2))
@@ -265,7 +321,7 @@ class _Step:
             torch.stack(cells, dim=1),
             state.feedback if feedback is None else feedback,
         )
-        return torch.log_softmax(self._output(readout), dim=1), after, attention
+        return readout, after, attention
 
     def _attend(self, query: Tensor, source: FoldedSource) -> tuple[dict[_Reader, Tensor], Tensor]:
         """Return what each reader of the context gets, (N, its size), and the attention, (N, S)."""
@@ -296,6 +352,7 @@ class _Readout:
         embeddings: Tensor,
         hidden_size: int,
         readers: dict[_Reader, Tensor],
+        make: Callable[[Tensor, Tensor], Linear],
     ) -> None:
         """Cut the projection up and leave the part that meets the context with the readers."""
         self._kind = readout.kind
@@ -312,7 +369,7 @@ class _Readout:
         of_context = weight[:, hidden_size : weight.size(1) - embedding_size]
         if of_context.size(1):
             readers["readout"] = of_context
-        self._project = fixed_linear(weight[:, :hidden_size], readout.projection.bias)
+        self._project = make(weight[:, :hidden_size], readout.projection.bias)
 
     def __call__(self, hidden: Tensor, found: Tensor | None, token_ids: Tensor) -> Tensor:
         """Return what the output layer reads, (N, R)."""

@@ -16,6 +16,10 @@ _HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(  # type: ignore[
 )
 
 _ROWS = 64  # for so many rows oneDNN chooses the blocks of a weight that stays
+_STEPS = 127  # of an 8-bit integer on each side of its middle
+
+# From rows, (N, K), to W x + b of each, (N, M).
+Linear = Callable[[Tensor], Tensor]
 
 
 def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -33,7 +37,7 @@ def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     return torch.nn.functional.linear(rows, weight, bias)
 
 
-def fixed_linear(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+def fixed_linear(weight: Tensor, bias: Tensor | None = None) -> Linear:
     """Return the map from rows, (N, K), to W x + b of each, (N, M), of weights that stay.
 
     Of few rows, a weight that lies in oneDNN's blocks from the start is multiplied two to three
@@ -51,6 +55,43 @@ def fixed_linear(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor
     blocks = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
     product = torch.ops.mkldnn._linear_pointwise
     return lambda rows: product(rows, blocks, bias, "none", [], "")
+
+
+def has_int8() -> bool:
+    """Tell whether `int8_linear` can be had here."""
+    return "onednn" in torch.backends.quantized.supported_engines
+
+
+def int8_linear(weight: Tensor, bias: Tensor | None = None, *, bound: float) -> Linear:
+    """Return the map from rows to W x + b, with weights and rows of 8-bit integers.
+
+    Products are added up in 32 bits. Each row of W has a scale of its own. All x have the same one,
+    so that what becomes of a row does not hang on the rows beside it: hidden states and what comes
+    out of tanh lie between -1 and 1 in any case. A change of the weight afterwards is not seen.
+
+    Args:
+        weight: W, (M, K), float32 on the CPU.
+        bias: b, (M,); None is zero.
+        bound: No x lies outside [-bound, bound].
+    """
+    weight = weight.detach()
+    bias = None if bias is None else bias.detach()
+    scales = weight.abs().amax(dim=1).clamp(min=1e-12) / _STEPS  # (M,)
+    rounded = (weight / scales[:, None]).round_().to(torch.int8)
+    zeros = torch.zeros(len(scales), dtype=torch.int64)
+    blocks = torch.ops.onednn.qlinear_prepack(rounded, None)
+    product = torch.ops.onednn.qlinear_pointwise
+    scale, middle = bound / _STEPS, _STEPS + 1  # of integers from 1 to 255
+
+    def linear(rows: Tensor) -> Tensor:
+        integers = torch.add(middle + 0.5, rows, alpha=1 / scale).to(torch.uint8)
+        weights = blocks, scales, zeros, bias
+        result: Tensor = product(
+            integers, scale, middle, *weights, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return result
+
+    return linear
 
 
 class RepeatedLinear:

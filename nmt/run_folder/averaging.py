@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.errors import CheckpointError
-from nmt.run_folder.exporting import copied_texts, new_folder, write_new
+from nmt.run_folder.exporting import new_folder, without_weights, write_new
 from nmt.run_folder.folder import RunFolder
 from nmt.run_folder.weights import (
     average_weights,
@@ -127,7 +127,7 @@ def average_run(
     versions = folder.versions() | {"averaged": {"choice": choice, "epochs": epochs}}
     record = json.dumps(versions, indent=2) + "\n"
     if out is not None:
-        files = copied_texts(folder) | {folder.versions_file.name: record.encode("utf-8")}
+        files = without_weights(folder) | {folder.versions_file.name: record.encode("utf-8")}
         with new_folder(out) as made:
             write_new(made, files)
             write_weights(made / folder.weights_file.name, weights)

@@ -19,7 +19,7 @@ from nmt.run_folder.writing import cannot_write, flush, flush_folder, replacing,
 
 # What is taken along, in this order; the first four must be there.
 _NEEDED = ("recipe.yaml", "source.model", "target.model", "model.safetensors")
-_TAKEN_WHERE_THERE = ("versions.json", "confidence.json", "README.md")
+_TAKEN_WHERE_THERE = ("versions.json", "confidence.json", "shortlist.safetensors", "README.md")
 EXPORTED = (*_NEEDED, *_TAKEN_WHERE_THERE)
 # The same for all: equal runs give equal files.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -86,9 +86,11 @@ def unpack(file: Path, target: Path, *, names: tuple[str, ...] = EXPORTED) -> No
         raise CheckpointError(f"{file}: cannot be unpacked: {error.strerror or error}") from error
 
 
-def copied_texts(folder: RunFolder) -> dict[str, bytes]:
-    """Return recipe, tokenizers and versions of a run by the names of their files."""
-    files = (folder.recipe_file, folder.source_tokenizer_file, folder.target_tokenizer_file)
+def without_weights(folder: RunFolder) -> dict[str, bytes]:
+    """Return, by their names, the files of a run that hold for other weights of it too."""
+    files = [folder.recipe_file, folder.source_tokenizer_file, folder.target_tokenizer_file]
+    if folder.shortlist_file.exists():
+        files.append(folder.shortlist_file)
     return {file.name: file.read_bytes() for file in files}
 
 

@@ -59,6 +59,7 @@ class RunFolder:
         self.source_tokenizer_file = self.path / "source.model"
         self.target_tokenizer_file = self.path / "target.model"
         self.confidence_file = self.path / "confidence.json"
+        self.shortlist_file = self.path / "shortlist.safetensors"
         self.checkpoints = self.path / "checkpoints"
         self.last_checkpoint = self.checkpoints / "last.ckpt"
         self.previous_checkpoint = self.checkpoints / "previous.ckpt"

@@ -22,6 +22,7 @@ from nmt.evaluation import check_metrics, evaluate, write_report
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe
 from nmt.run_folder import RunFolder, averaged, cannot_write, model_for, write_atomically
+from nmt.shortlist import dump_shortlist, learn_shortlist
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.changes import find_changes, needs_training
@@ -40,6 +41,9 @@ from nmt.training.signals import StopRequests
 from nmt.translator import FEWEST_PAIRS, Translator, choose_device, learn_confidence
 
 _log = logging.getLogger(__name__)
+
+# More pairs bring few more translations of a token that a sentence needs.
+_SHORTLIST_PAIRS = 100_000
 
 _HandlerT = TypeVar("_HandlerT", bound=logging.Handler)
 
@@ -268,6 +272,8 @@ def _train(
         fit(recipe, folder, model, data, corpora.validation, stops=stops)
     if not folder.confidence_file.exists():
         _learn_confidence(recipe, folder, corpora)
+    if not folder.shortlist_file.exists():
+        _learn_shortlist(folder, corpora)
     _evaluate(recipe, folder, corpora, model)
 
 
@@ -303,6 +309,22 @@ def _learn_confidence(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> No
         learned.error,
         learned.num_pairs,
     )
+
+
+def _learn_shortlist(folder: RunFolder, corpora: Corpora) -> None:
+    """Learn from training pairs which target tokens a source may need."""
+    pairs = corpora.train[:: -(-len(corpora.train) // _SHORTLIST_PAIRS)]
+    source, target = folder.tokenizers
+    shortlist = learn_shortlist(
+        source.encode_batch([pair.source for pair in pairs]),
+        target.encode_batch([pair.target for pair in pairs]),
+        vocab_sizes=(source.vocab_size, target.vocab_size),
+        eos_id=target.eos_id,
+        special_ids=[target.bos_id],
+        is_joint=source.model == target.model,
+    )
+    write_atomically(folder.shortlist_file, dump_shortlist(shortlist))
+    _log.info("shortlist: learned from %d training pairs", len(pairs))
 
 
 def _evaluate(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2Seq) -> None:

@@ -21,8 +21,10 @@ from nmt.engine import (
 )
 from nmt.errors import CheckpointError, NMTError
 from nmt.model import Seq2Seq
+from nmt.model.products import has_int8
 from nmt.recipe import Recipe
 from nmt.run_folder import RunFolder, load_run, opened
+from nmt.shortlist import Shortlist, load_shortlist
 from nmt.tokenizer import Tokenizer
 
 Runs = str | Path | Sequence[str | Path]
@@ -36,6 +38,7 @@ class Loaded:
         recipe: Of the first run.
         tokenizers: Of source and target; all runs have the same.
         engine: The model, or all of them as one.
+        shortlist: What target tokens it is to be searched over; None is all.
         confidence_model: None where the run has none, and for an ensemble: what is learned of one
             model does not hold for several.
     """
@@ -43,20 +46,30 @@ class Loaded:
     recipe: Recipe
     tokenizers: tuple[Tokenizer, Tokenizer]
     engine: ScoringEngine
+    shortlist: Shortlist | None
     confidence_model: ConfidenceModel | None
 
 
-def load(runs: Runs, *, device: str = "cpu", average: Average = "linear") -> Loaded:
+def load(
+    runs: Runs,
+    *,
+    device: str = "cpu",
+    average: Average = "linear",
+    int8: bool = False,
+    shortlist: bool = False,
+) -> Loaded:
     """Read one run folder or an ensemble of several.
 
     Args:
         runs: The run folder or folders, exported files or names on the hub.
         device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
         average: How an ensemble's probabilities become one, see `EnsembleEngine`.
+        int8: Round the weights of the decoding step to 8 bits.
+        shortlist: Search over the run's shortlist of target tokens.
 
     Raises:
-        NMTError: A run folder cannot be used, several do not go together, or there is no such
-            device.
+        NMTError: A run folder cannot be used, several do not go together, there is no such device,
+            or the model cannot be had in the way that is asked for.
         ValueError: There is no run folder.
     """
     named = [runs] if isinstance(runs, str | Path) else runs
@@ -68,21 +81,62 @@ def load(runs: Runs, *, device: str = "cpu", average: Average = "linear") -> Loa
             _check_alike(folders[0], other)
         place = choose_device(device)
         trained = [load_run(folder.path, device=place) for folder in folders]
+        for folder, run in zip(folders, trained, strict=True):
+            _check_fast(folder, run.model, int8=int8, shortlist=shortlist)
         is_alone = len(folders) == 1
         confidence_model = load_confidence(folders[0].confidence_file) if is_alone else None
-    engines = [_engine(run.model) for run in trained]
+        limits = _shortlist(folders) if shortlist else None
+    engines = [_engine(run.model, int8=int8) for run in trained]
     first = trained[0]
     return Loaded(
         recipe=first.recipe,
         tokenizers=(first.source_tokenizer, first.target_tokenizer),
         engine=engines[0] if is_alone else EnsembleEngine(engines, average=average),
+        shortlist=limits,
         confidence_model=confidence_model,
     )
 
 
-def _engine(model: Seq2Seq) -> ScoringEngine:
+def _engine(model: Seq2Seq, *, int8: bool) -> ScoringEngine:
     """Return the faster engine of those that can take a model."""
-    return FoldedEngine(model) if can_fold(model) else ModelEngine(model)
+    return FoldedEngine(model, int8=int8) if can_fold(model) else ModelEngine(model)
+
+
+def _check_fast(folder: RunFolder, model: Seq2Seq, *, int8: bool, shortlist: bool) -> None:
+    """See that a model can be had with weights of 8 bits and over a shortlist.
+
+    Raises:
+        NMTError: It cannot.
+    """
+    asked = [name for name, wanted in (("int8", int8), ("a shortlist", shortlist)) if wanted]
+    if asked and not can_fold(model):
+        raise NMTError(
+            f"{folder.path}: {asked[0]} needs a model on the CPU of plain LSTM layers and plain "
+            "attention, without heads, window and coverage; translate without it"
+        )
+    if int8 and not has_int8():
+        raise NMTError("int8 needs a processor with PyTorch's oneDNN; translate without")
+
+
+def _shortlist(folders: Sequence[RunFolder]) -> Shortlist:
+    """Read the shortlist of a run.
+
+    Raises:
+        NMTError: There are several runs, or there is no shortlist.
+    """
+    if len(folders) > 1:
+        raise NMTError(f"a shortlist is for one model, got an ensemble of {len(folders)}")
+    [folder] = folders
+    source, target = folder.tokenizers
+    found = load_shortlist(
+        folder.shortlist_file, vocab_sizes=(source.vocab_size, target.vocab_size)
+    )
+    if found is None:
+        raise CheckpointError(
+            f"{folder.path} has no {folder.shortlist_file.name}: it was trained by a version that "
+            "made none; translate without a shortlist"
+        )
+    return found
 
 
 def choose_device(wanted: str) -> str:

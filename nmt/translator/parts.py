@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from nmt.batching import pad_ids
 from nmt.engine import Engine
@@ -20,6 +21,7 @@ from nmt.search import (
 )
 from nmt.tokenizer import Tokenizer
 from nmt.translator.demands import Demander, PartDemands
+from nmt.translator.limiting import ShortlistedEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class LineSearch:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | ShortlistedEngine,
         options: SearchOptions,
         sampling: SamplingOptions | None,
         demander: Demander,
@@ -90,15 +92,28 @@ class LineSearch:
         demands = None
         if any(part.asked for part in parts):
             demands = [part.asked.demands if part.asked else Demands() for part in parts]
+        if not isinstance(self._engine, ShortlistedEngine):
+            return self._run(self._engine, source_ids, source_lengths, self._options, demands)
+        batch = self._engine.limit(source_ids, demands)
+        options, demands = batch.options(self._options), batch.demands(demands)
+        found = self._run(batch.engine, source_ids, source_lengths, options, demands)
+        return [[batch.hypothesis(one) for one in hypotheses] for hypotheses in found]
+
+    def _run(
+        self,
+        engine: Engine,
+        source_ids: Tensor,
+        source_lengths: Tensor,
+        options: SearchOptions,
+        demands: Sequence[Demands] | None,
+    ) -> list[list[Hypothesis]]:
         if self._sampling:
-            return sample(
-                self._engine, source_ids, source_lengths, self._options, self._sampling, demands
-            )
-        search = greedy_search if self._options.beam_size == 1 else beam_search
-        return search(self._engine, source_ids, source_lengths, self._options, demands)
+            return sample(engine, source_ids, source_lengths, options, self._sampling, demands)
+        search = greedy_search if options.beam_size == 1 else beam_search
+        return search(engine, source_ids, source_lengths, options, demands)
 
 
-def source_batch(sources: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+def source_batch(sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Return sources, EOS put behind them, padded, (B, S), and their lengths, (B,), int64."""
     with_eos = [[*source, Tokenizer.eos_id] for source in sources]
     lengths = torch.tensor([len(source) for source in with_eos], dtype=torch.long)

@@ -11,15 +11,17 @@ from itertools import islice, pairwise, repeat
 
 from nmt.bleu import tokenizer_for
 from nmt.confidence import ConfidenceModel
-from nmt.engine import Average, Engine
+from nmt.engine import Average, Engine, FoldedEngine
 from nmt.errors import DataError, NMTError
 from nmt.recipe import DecodingRecipe, Recipe
 from nmt.risk import rank_candidates, weights_of
 from nmt.search import Hypothesis
+from nmt.shortlist import Shortlist
 from nmt.tokenizer import Tokenizer
 from nmt.translator.cutting import cut_points
 from nmt.translator.decoding import Request, search_options
 from nmt.translator.demands import Demander
+from nmt.translator.limiting import ShortlistedEngine
 from nmt.translator.loading import Runs, load
 from nmt.translator.parts import LineSearch, Part
 from nmt.translator.results import (
@@ -51,6 +53,7 @@ class Translator:
         request: Request | None = None,
         wishes: Wishes | None = None,
         confidence_model: ConfidenceModel | None = None,
+        shortlist: Shortlist | None = None,
         bleu_tokenizer: str = "13a",
     ) -> None:
         """Put the parts together; `Translator.load` takes them from a run folder.
@@ -63,6 +66,7 @@ class Translator:
             request: How many are wanted and how they are come by; None is the best one, by search.
             wishes: What they shall hold and what not; None is nothing.
             confidence_model: Tells how good a translation may be expected to be.
+            shortlist: The target tokens to search over, for a `FoldedEngine`; None is all.
             bleu_tokenizer: What BLEU counts as words where it is the utility.
 
         Raises:
@@ -90,7 +94,12 @@ class Translator:
         self._has_wishes = bool(wishes and (wishes.terms or wishes.avoided))
         tokenizers = (source_tokenizer, target_tokenizer)
         self._demander = Demander(wishes or Wishes(), tokenizers, self._options)
-        self._search = LineSearch(engine, self._options, self._request.sampling, self._demander)
+        self._search = LineSearch(
+            engine if shortlist is None else _shortlisted(engine, shortlist, decoding),
+            self._options,
+            self._request.sampling,
+            self._demander,
+        )
 
     @classmethod
     def load(
@@ -103,6 +112,8 @@ class Translator:
         batch_size: int | None = None,
         num_hypotheses: int = 1,
         average: Average = "linear",
+        int8: bool = False,
+        shortlist: bool = False,
         decoding: DecodingRecipe | None = None,
         request: Request | None = None,
         wishes: Wishes | None = None,
@@ -119,6 +130,9 @@ class Translator:
             batch_size: Sentences translated at once, at least 1; None likewise.
             num_hypotheses: Translations wanted of each line, from 1 to `beam_size`.
             average: How an ensemble's probabilities become one, `linear` or `log`.
+            int8: Round the weights of the decoding step to 8 bits: faster, and a little less exact.
+            shortlist: Search over the target tokens alone that training pairs make likely: faster,
+                and a little less exact; for one run that has a shortlist.
             decoding: How translations are searched for; None is what the run's recipe says, in an
                 ensemble the first run's.
             request: How many are wanted and how they are come by, in the place of `num_hypotheses`.
@@ -129,7 +143,7 @@ class Translator:
                 cannot be.
             ValueError: A value is outside its range.
         """
-        loaded = load(run, device=device, average=average)
+        loaded = load(run, device=device, average=average, int8=int8, shortlist=shortlist)
         given = {
             "beam_size": beam_size,
             "length_penalty": length_penalty,
@@ -144,6 +158,7 @@ class Translator:
             request=asked,
             wishes=wishes,
             confidence_model=loaded.confidence_model,
+            shortlist=loaded.shortlist,
             bleu_tokenizer=_bleu_tokenizer(loaded.recipe, asked),
         )
 
@@ -370,3 +385,22 @@ def _check_engine(engine: Engine, tokenizer: Tokenizer, decoding: DecodingRecipe
             f"coverage_penalty must be 0 for a model without attention, "
             f"got {decoding.coverage_penalty}"
         )
+
+
+def _shortlisted(
+    engine: Engine, shortlist: Shortlist, decoding: DecodingRecipe
+) -> ShortlistedEngine:
+    """Put a model and its shortlist together.
+
+    Raises:
+        NMTError: The beam is wider than the list may be long.
+    """
+    if not isinstance(engine, FoldedEngine):
+        raise TypeError(f"a shortlist is for a FoldedEngine, got {type(engine).__name__}")
+    fewest = len(shortlist.always)
+    if decoding.beam_size > fewest:
+        raise NMTError(
+            f"beam_size must be <= {fewest} with a shortlist, the tokens that are on every list, "
+            f"got {decoding.beam_size}"
+        )
+    return ShortlistedEngine(engine, shortlist)
