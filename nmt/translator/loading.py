@@ -57,6 +57,7 @@ def load(
     average: Average = "linear",
     int8: bool = False,
     shortlist: bool = False,
+    one_row: bool = False,
 ) -> Loaded:
     """Read one run folder or an ensemble of several.
 
@@ -66,15 +67,14 @@ def load(
         average: How an ensemble's probabilities become one, see `EnsembleEngine`.
         int8: Round the weights of the decoding step to 8 bits.
         shortlist: Search over the run's shortlist of target tokens.
+        one_row: Each sentence will have one row, see `FoldedEngine`.
 
     Raises:
         NMTError: A run folder cannot be used, several do not go together, there is no such device,
             or the model cannot be had in the way that is asked for.
         ValueError: There is no run folder.
     """
-    named = [runs] if isinstance(runs, str | Path) else runs
-    if not named:
-        raise ValueError("runs must hold at least one run folder, got none")
+    named = _named(runs)
     with ExitStack() as stack:
         folders = [stack.enter_context(opened(run)) for run in named]
         for other in folders[1:]:
@@ -86,7 +86,7 @@ def load(
         is_alone = len(folders) == 1
         confidence_model = load_confidence(folders[0].confidence_file) if is_alone else None
         limits = _shortlist(folders) if shortlist else None
-    engines = [_engine(run.model, int8=int8) for run in trained]
+    engines = [_engine(run.model, int8=int8, one_row=one_row) for run in trained]
     first = trained[0]
     return Loaded(
         recipe=first.recipe,
@@ -97,9 +97,11 @@ def load(
     )
 
 
-def _engine(model: Seq2Seq, *, int8: bool) -> ScoringEngine:
+def _engine(model: Seq2Seq, *, int8: bool, one_row: bool) -> ScoringEngine:
     """Return the faster engine of those that can take a model."""
-    return FoldedEngine(model, int8=int8) if can_fold(model) else ModelEngine(model)
+    if can_fold(model):
+        return FoldedEngine(model, int8=int8, one_row=one_row)
+    return ModelEngine(model)
 
 
 def _check_fast(folder: RunFolder, model: Seq2Seq, *, int8: bool, shortlist: bool) -> None:
@@ -161,6 +163,24 @@ def choose_device(wanted: str) -> str:
             f"device must be auto or one that is here ({', '.join(here)}), got {wanted!r}"
         )
     return wanted
+
+
+def first_recipe(runs: Runs) -> Recipe:
+    """Return the recipe of one run, or of the first of several.
+
+    Raises:
+        NMTError: It cannot be read.
+        ValueError: There is no run folder.
+    """
+    with opened(_named(runs)[0], names=("recipe.yaml",)) as folder:
+        return folder.recipe
+
+
+def _named(runs: Runs) -> Sequence[str | Path]:
+    named = [runs] if isinstance(runs, str | Path) else runs
+    if not named:
+        raise ValueError("runs must hold at least one run folder, got none")
+    return named
 
 
 def _check_alike(first: RunFolder, other: RunFolder) -> None:

@@ -22,7 +22,7 @@ from nmt.translator.cutting import cut_points
 from nmt.translator.decoding import Request, search_options
 from nmt.translator.demands import Demander
 from nmt.translator.limiting import ShortlistedEngine
-from nmt.translator.loading import Runs, load
+from nmt.translator.loading import Runs, first_recipe, load
 from nmt.translator.parts import LineSearch, Part
 from nmt.translator.results import (
     NOTHING,
@@ -143,7 +143,6 @@ class Translator:
                 cannot be.
             ValueError: A value is outside its range.
         """
-        loaded = load(run, device=device, average=average, int8=int8, shortlist=shortlist)
         given = {
             "beam_size": beam_size,
             "length_penalty": length_penalty,
@@ -151,10 +150,19 @@ class Translator:
         }
         changes = {name: value for name, value in given.items() if value is not None}
         asked = request or Request(num_hypotheses=num_hypotheses)
+        how = (decoding or first_recipe(run).decoding).model_copy(update=changes)
+        loaded = load(
+            run,
+            device=device,
+            average=average,
+            int8=int8,
+            shortlist=shortlist,
+            one_row=asked.num_rows(how.beam_size) == 1,
+        )
         return cls(
             *loaded.tokenizers,
             loaded.engine,
-            (decoding or loaded.recipe.decoding).model_copy(update=changes),
+            how,
             request=asked,
             wishes=wishes,
             confidence_model=loaded.confidence_model,
@@ -171,6 +179,16 @@ class Translator:
     def window_size(self) -> int:
         """How many lines are read before the first of them is translated."""
         return self._batch_size * _BATCHES_PER_WINDOW
+
+    @property
+    def batch_size(self) -> int:
+        """How many lines, or parts of them, are translated at once."""
+        return self._batch_size
+
+    @property
+    def background(self) -> Background:
+        """What its translations need to tell more of themselves."""
+        return self._background
 
     @property
     def has_attention(self) -> bool:
