@@ -121,8 +121,7 @@ class Translator:
         """Read a translator from a run folder, or from several as an ensemble.
 
         Args:
-            run: The run folder or folders, files that `nmt export --one-file` wrote, or
-                `hub:owner/name` on the Hugging Face hub.
+            run: Run folders, exported files or names on the hub, `hub:owner/name`; one or several.
             device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
             beam_size: Partial hypotheses kept for each sentence, 1 is greedy search; None is what
                 `decoding` says.
