@@ -37,7 +37,9 @@ nmt train digits.yaml
 nmt train digits.yaml # finds nothing left to do
 nmt info runs/digits
 nmt evaluate --model runs/digits
+nmt export runs/digits digits.nmt --one-file
 [[ $(printf '1 2 3\n\n7 8\n' | nmt translate --model runs/digits) == $'3 2 1\n\n8 7' ]]
+[[ $(printf '1 2 3\n\n7 8\n' | nmt translate --model digits.nmt) == $'3 2 1\n\n8 7' ]]
 nmt train digits.yaml training.seed=2 && exit 1 || [[ $? == 2 ]] # another recipe is refused
 
 # The demo, as a newcomer without a corpus runs it; nobody types anything.

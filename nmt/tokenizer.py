@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,12 @@ _NOT_IN_SYMBOLS = re.compile(r"[\s\0]")
 # in bytes; SentencePiece leaves a longer training line out, and says so only in its log
 _LONGEST_TRAINING_LINE = 4192
 _ERROR_LOG_LEVEL = 2
+# Numbers of fields in sentencepiece_model.proto, and of their kinds.
+_PIECES, _TRAINER_SPEC = 1, 2  # of ModelProto
+_PIECE_TEXT, _PIECE_SCORE, _PIECE_TYPE = 1, 2, 3  # of SentencePiece
+_VOCAB_SIZE = 4  # of TrainerSpec
+_USER_DEFINED = 4  # of SentencePiece.Type
+_SIZED, _FOUR_BYTES = 2, 5
 
 
 class Tokenizer:
@@ -85,7 +92,7 @@ class Tokenizer:
             TokenizerError: The vocabulary size does not fit the text (names the bounds), or a
                 user-defined symbol cannot be one piece.
         """
-        _check_symbols(recipe.user_defined_symbols)
+        _check_symbols(recipe.user_defined_symbols, key="tokenizer.user_defined_symbols")
         sentencepiece.set_random_generator_seed(seed)
         stream = io.BytesIO()
         # SentencePiece leaves a line with U+2585 out: it is its own sign for the unknown
@@ -110,6 +117,33 @@ class Tokenizer:
         except RuntimeError as error:
             raise TokenizerError(_why_untrained(str(error), recipe.vocab_size)) from error
         return cls(stream.getvalue())
+
+    def with_pieces(self, pieces: Sequence[str], *, key: str) -> Tokenizer:
+        """Return a tokenizer that knows more strings, each of which always stays one piece.
+
+        The pieces that there are keep their ids; the new ones come behind them, in order. Those
+        that are pieces already are left out.
+
+        Args:
+            pieces: Text without white space.
+            key: What complaints call them.
+
+        Raises:
+            TokenizerError: One of them cannot be one piece.
+        """
+        _check_symbols(pieces, key=key)
+        new = [piece for piece in pieces if self.id_of(piece) is None]
+        # Joined, two messages of Protocol Buffers are one: lists follow each other, and of a single
+        # value the last one holds. So no library for them is needed.
+        model = self.model + b"".join(map(_serialized_symbol, new))
+        size = _field(_VOCAB_SIZE, self.vocab_size + len(new))
+        extended = Tokenizer(model + _field(_TRAINER_SPEC, size), name=key)
+        for piece in new:
+            if extended.id_of(piece) not in extended.encode(piece):
+                raise TokenizerError(
+                    f"{key} must be text that the tokenizer leaves as it is, got {piece!r}"
+                )
+        return extended
 
     @property
     def vocab_size(self) -> int:
@@ -218,17 +252,34 @@ def _cut(line: str) -> list[str]:
     return [line[start : start + size] for start in range(0, len(line), size)]
 
 
-def _check_symbols(symbols: Sequence[str]) -> None:
+def _serialized_symbol(piece: str) -> bytes:
+    """Return a piece of the kind of user-defined symbols, as in SentencePiece's ModelProto."""
+    text = _field(_PIECE_TEXT, piece.encode("utf-8"))
+    score = bytes([_PIECE_SCORE << 3 | _FOUR_BYTES]) + struct.pack("<f", 0.0)
+    return _field(_PIECES, text + score + _field(_PIECE_TYPE, _USER_DEFINED))
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    """Return a field of a message of Protocol Buffers: a whole number, or bytes and their size."""
+    if isinstance(value, int):
+        return bytes([number << 3]) + _varint(value)
+    return bytes([number << 3 | _SIZED]) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    """Return a whole number >= 0, seven bits a byte, the lowest first."""
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
+
+
+def _check_symbols(symbols: Sequence[str], *, key: str) -> None:
     """Complain about a symbol that SentencePiece would refuse, or take and never use."""
     for place, symbol in enumerate(symbols):
         if symbol in symbols[:place]:
-            raise TokenizerError(
-                f"tokenizer.user_defined_symbols must differ, got {symbol!r} more than once"
-            )
+            raise TokenizerError(f"{key} must differ, got {symbol!r} more than once")
         if not symbol or symbol in _SPECIAL_PIECES or _NOT_IN_SYMBOLS.search(symbol):
             raise TokenizerError(
-                "tokenizer.user_defined_symbols must be text without white space, and no special "
-                f"piece, got {symbol!r}"
+                f"{key} must be text without white space, and no special piece, got {symbol!r}"
             )
 
 

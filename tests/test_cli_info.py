@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -263,3 +265,40 @@ def test_damaged_weights_are_no_reason_for_half_an_answer(
 def test_a_missing_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(tmp_path / "nothing")]) == 2
     assert capsys.readouterr() == ("", f"nmt: {tmp_path / 'nothing'}: no such run folder\n")
+
+
+def test_a_full_disk_behind_stdout_is_one_line(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    code = "import sys; from nmt.cli.main import main; sys.exit(main())"
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-c", code, "info", str(run.path)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+    complaint = "nmt: <stdout>: cannot be written (no space left on device)\n"
+    assert (result.returncode, result.stderr) == (2, complaint)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"chrF2": "x"}, "chrF2 must be a number, got 'x'"),
+        ({"chrF2": None}, "chrF2 must be a number, got None"),
+        ({"signatures": None}, "signatures must have that of chrF2, got 'None'"),
+        (
+            {"signatures": {"BLEU": "s"}},
+            "signatures must have that of chrF2, got \"{'BLEU': 's'}\"",
+        ),
+    ],
+)
+def test_a_validation_that_says_too_little_is_one_line(
+    tmp_path: Path, change: dict[str, object], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run")
+    entry = {"epoch": 1, "step": 1, "seconds": 1.0, "loss": 1.0, "chrF2": 2.0}
+    entry_of_file = entry | {"signatures": {"chrF2": "s"}} | change
+    run.metrics_file.write_text(json.dumps(entry_of_file), encoding="utf-8", newline="\n")
+    assert main(["info", str(run.path)]) == 2
+    assert capsys.readouterr() == ("", f"nmt: {run.metrics_file}: {complaint}\n")

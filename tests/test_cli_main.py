@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import subprocess
@@ -12,7 +13,18 @@ import nmt
 from nmt.cli.main import main, run
 from nmt.errors import CheckpointError, DataError, RecipeError
 
-COMMANDS = ("train", "translate", "score", "evaluate", "info")
+COMMANDS = (
+    "train",
+    "finetune",
+    "translate",
+    "score",
+    "evaluate",
+    "info",
+    "average",
+    "export",
+    "reproduce",
+    "push",
+)
 
 
 def run_raising(error: BaseException) -> int:
@@ -163,6 +175,31 @@ sys.exit(run(app, []))
     result = run_python(code, stdout=writer)
     os.close(writer)
     assert (result.returncode, result.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("num_lines", [1, 100_000], ids=["at the end", "in between"])
+def test_a_full_disk_behind_stdout_is_one_line(num_lines: int) -> None:
+    code = f"""
+import sys, typer
+from nmt.cli.main import run
+
+def count() -> None:
+    for number in range({num_lines}):
+        print(number)
+
+app = typer.Typer()
+app.command()(count)
+sys.exit(run(app, []))
+"""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        result = run_python(code, stdout=full.fileno())
+    complaint = "nmt: <stdout>: cannot be written (no space left on device)\n"
+    assert (result.returncode, result.stderr) == (2, complaint)
+
+
+def test_an_error_of_a_file_that_nobody_saw_coming_is_a_defect() -> None:
+    with pytest.raises(OSError, match="disk is full"):
+        run_raising(OSError(errno.ENOSPC, "disk is full", "file"))
 
 
 def test_the_installed_command_ends_with_the_exit_code() -> None:

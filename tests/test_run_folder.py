@@ -85,10 +85,16 @@ def test_the_two_sides_keep_their_own_tokenizers(tmp_path: Path, run: RunFolder)
     assert len(loaded.model.state_dict()[OUTPUT_BIAS]) == 20
 
 
-@pytest.mark.parametrize("folder", ["missing", "file"])
-def test_what_is_no_folder_is_refused(folder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("missing", "missing: no such run folder$"),
+        ("file", "file: must be a run folder here, got a file; an exported one is a ZIP archive"),
+    ],
+)
+def test_what_is_no_folder_is_refused(folder: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    assert_refused(RunFolder(tmp_path / folder), f"{folder}: no such run folder$")
+    assert_refused(RunFolder(tmp_path / folder), message)
 
 
 @pytest.mark.parametrize(
@@ -496,7 +502,9 @@ def test_a_last_line_cut_off_is_left_out_of_the_metrics(num_bytes: int, run: Run
 def test_metrics_that_are_none_are_refused(value: str, run: RunFolder) -> None:
     line = f'{{"epoch": 1, "step": {value}, "seconds": 1.5, "loss": 2.5}}\n'
     run.metrics_file.write_text(line, encoding="utf-8", newline="\n")
-    message = rf"metrics\.jsonl: step must be a number, got {re.escape(repr(json.loads(value)))}$"
+    message = (
+        rf"metrics\.jsonl: step must be a whole number, got {re.escape(repr(json.loads(value)))}$"
+    )
     with pytest.raises(CheckpointError, match=message):
         run.metrics()
 

@@ -8,7 +8,7 @@ import torch
 
 from nmt.errors import CheckpointError
 from nmt.run_folder import RunFolder
-from nmt.training.checkpoints import find_checkpoint, is_of_model
+from nmt.training.checkpoints import find_checkpoint, find_unlike, is_of_model
 
 
 def checkpoint(number: int) -> bytes:
@@ -92,7 +92,11 @@ def test_two_damaged_ones_are_refused_and_none_is_no_fault(folder: RunFolder) ->
 def test_weights_and_moments_must_be_those_of_the_model() -> None:
     module = torch.nn.Linear(2, 3)
     moments = {
-        number: {"step": torch.ones(()), "exp_avg": torch.zeros(shape)}
+        number: {
+            "step": torch.ones(()),
+            "exp_avg": torch.zeros(shape),
+            "exp_avg_sq": torch.zeros(shape),
+        }
         for number, shape in enumerate([(3, 2), (3,)])
     }
     found = {"state_dict": module.state_dict(), "optimizer_states": [{"state": moments}]}
@@ -102,3 +106,34 @@ def test_weights_and_moments_must_be_those_of_the_model() -> None:
     assert not is_of_model(found, module)
     moments[1]["exp_avg"] = torch.tensor([0.0, float("nan"), 0.0])
     assert not is_of_model(found, module)
+    del moments[1]["exp_avg"]
+    assert not is_of_model(found, module)
+
+
+WANTED = {"a": [0, 1.0, None], "b": {"c": torch.ones(2), "d": "text", "e": True}}
+
+
+@pytest.mark.parametrize(
+    ("found", "place"),
+    [
+        (WANTED, None),
+        ({"a": (7, 2, True), "b": {"c": torch.zeros(2), "d": "", "e": None}}, None),
+        (None, "it"),
+        ({"a": [0, 1.0, None]}, "it"),
+        ({**WANTED, "x": 1}, "it"),
+        ({**WANTED, "a": [0, 1.0]}, "it.a"),
+        ({**WANTED, "a": "abc"}, "it.a"),
+        ({**WANTED, "a": [-1, 1.0, None]}, "it.a"),
+        ({**WANTED, "a": [0.5, 1.0, None]}, "it.a"),
+        ({**WANTED, "a": [True, 1.0, None]}, "it.a"),
+        ({**WANTED, "a": [0, float("nan"), None]}, "it.a"),
+        ({**WANTED, "a": [0, "1", None]}, "it.a"),
+        ({**WANTED, "a": [0, 1.0, "x"]}, "it.a"),
+        ({**WANTED, "b": {"c": torch.ones(3), "d": "", "e": True}}, "it.b.c"),
+        ({**WANTED, "b": {"c": torch.ones(2).int(), "d": "", "e": True}}, "it.b.c"),
+        ({**WANTED, "b": {"c": torch.ones(2), "d": 1, "e": True}}, "it.b.d"),
+        ({**WANTED, "b": {"c": torch.ones(2), "d": "", "e": "x"}}, "it.b.e"),
+    ],
+)
+def test_what_is_of_another_form_is_found(found: object, place: str | None) -> None:
+    assert find_unlike(found, WANTED, "it") == place

@@ -183,6 +183,13 @@ def test_of_equal_weights_the_earlier_stay(tmp_path: Path) -> None:
     assert run.best() == [4, 1]
 
 
+def test_the_last_weights_are_kept_too_where_that_is_wished(tmp_path: Path) -> None:
+    run = Run(tmp_path, "training.keep_last=2", "training.checkpoint_metric=loss")
+    losses(run, 3.0, 1.0, 4.0, 2.0, 5.0)
+    assert run.best() == [2]
+    assert run.kept() == [f"epoch-00{epoch}.safetensors" for epoch in (2, 4, 5)]
+
+
 def test_weights_are_dropped_only_when_two_checkpoints_do_not_name_them(tmp_path: Path) -> None:
     run = Run(tmp_path, "training.checkpoint_metric=loss")
     losses(run, 3.0)

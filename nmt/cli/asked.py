@@ -69,7 +69,7 @@ class Asked:
     @cached_property
     def decoding(self) -> "DecodingRecipe":
         """How to search: what the first run's recipe says, but for what is asked otherwise."""
-        from nmt.run_folder import RunFolder
+        from nmt.run_folder import opened
 
         given = {
             "beam_size": self.beam_size,
@@ -84,7 +84,8 @@ class Asked:
             "batch_size": self.batch_size,
         }
         changes = {name: value for name, value in given.items() if value is not None}
-        return RunFolder(self.model[0]).recipe.decoding.model_copy(update=changes)
+        with opened(self.model[0], names=("recipe.yaml",)) as folder:
+            return folder.recipe.decoding.model_copy(update=changes)
 
     def load(self) -> "ParallelTranslator":
         """Return the translator that was asked for; a context that ends its processes.

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.errors import CheckpointError
+
 if TYPE_CHECKING:
-    from nmt.recipe import AttentionRecipe, EncoderRecipe, ModelRecipe, Recipe
+    from nmt.recipe import AttentionRecipe, EncoderRecipe, FinetuneRecipe, ModelRecipe, Recipe
     from nmt.run_folder import RunFolder
 
 _LABEL_WIDTH = 12
@@ -20,27 +22,38 @@ _QUERIES = {
 
 
 def info_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run folder, an exported file or hub:OWNER/NAME.",
+            show_default=False,
+        ),
+    ],
 ) -> None:
     """Say what a run folder is: languages, model, training, scores, files."""
-    from nmt.run_folder import RunFolder
+    from nmt.run_folder import opened
 
     # All of it or nothing: a damaged file is no reason for half an answer.
-    for label, line in list(_describe(RunFolder(run))):
+    with opened(run) as folder:
+        lines = list(_describe(folder, name=str(run)))
+    for label, line in lines:
         print(f"{label:{_LABEL_WIDTH}}{line}")
 
 
-def _describe(folder: "RunFolder") -> Iterator[tuple[str, str]]:
+def _describe(folder: "RunFolder", *, name: str) -> Iterator[tuple[str, str]]:
     """Yield a label, blank where the one before still holds, and what there is to say."""
     recipe = folder.recipe
     source_lang, target_lang = recipe.data.direction
-    yield "run folder", str(folder.path)
+    yield "run folder", name
     yield "languages", f"{source_lang} to {target_lang}"
     yield from _labelled("data", _data_lines(recipe))
     yield "tokenizer", _tokenizer_line(folder)
     yield from _labelled("model", _model_lines(recipe.model))
     yield "weights", _weights_line(folder)
     yield from _labelled("training", _training_lines(folder))
+    if recipe.finetune is not None:
+        yield "fine-tuned", _origin_line(recipe.finetune)
     yield from _labelled("scores", _score_lines(folder))
     yield "versions", _versions_line(folder)
     yield from _labelled("files", _file_lines(folder.path))
@@ -107,12 +120,22 @@ def _attention_line(attention: "AttentionRecipe") -> str:
 
 
 def _weights_line(folder: "RunFolder") -> str:
-    from nmt.run_folder import read_weights
+    from nmt.run_folder import averaged, read_weights
 
     if not folder.weights_file.exists():
         return f"none: {folder.weights_file.name} is missing; training has not come to its end"
     num_weights = sum(weight.numel() for weight in read_weights(folder.weights_file).values())
-    return f"{num_weights:,}"
+    mean = averaged(folder)
+    return f"{num_weights:,}" + (f", the mean of the {mean[0]} {mean[1]}" if mean else "")
+
+
+def _origin_line(settings: "FinetuneRecipe") -> str:
+    parts = [f"from {settings.run}"]
+    if settings.freeze:
+        parts.append(f"{', '.join(settings.freeze)} frozen")
+    if settings.add_pieces:
+        parts.append(f"{_count(len(settings.add_pieces), 'piece')} added")
+    return "; ".join(parts)
 
 
 def _training_lines(folder: "RunFolder") -> Iterator[str]:
@@ -126,16 +149,23 @@ def _training_lines(folder: "RunFolder") -> Iterator[str]:
         f"{last['epoch']} of {_count(training.max_epochs, 'epoch')}, "
         f"{_count(last['step'], 'step')}, {last['seconds'] / 60:.0f} min, seed {training.seed}"
     )
-    yield f"best validation: {_best_validation(entries, training.checkpoint_metric)}"
+    yield f"best validation: {_best_validation(folder)}"
 
 
-def _best_validation(entries: list[dict[str, Any]], metric: str) -> str:
-    """Say at which epoch a metric was best, with its signature; of equals the first is the best."""
+def _best_validation(folder: "RunFolder") -> str:
+    """Say at which epoch the recipe's metric was best, with its signature."""
+    from nmt.run_folder import best_first
+
+    best, metric = best_first(folder)[0], folder.recipe.training.checkpoint_metric
     if metric == "loss":
-        best = min(entries, key=lambda entry: float(entry["loss"]))
         return f"epoch {best['epoch']}, loss = {best['loss']:.4f}"
-    best = max(entries, key=lambda entry: float(entry[metric]))
-    return f"epoch {best['epoch']}, {_score(metric, best[metric], best['signatures'][metric])}"
+    signatures = best.get("signatures")
+    if not isinstance(signatures, dict) or not isinstance(signatures.get(metric), str):
+        raise CheckpointError(
+            f"{folder.metrics_file}: signatures must have that of {metric}, "
+            f"got {str(signatures)[:80]!r}"
+        )
+    return f"epoch {best['epoch']}, {_score(metric, best[metric], signatures[metric])}"
 
 
 def _score_lines(folder: "RunFolder") -> Iterator[str]:

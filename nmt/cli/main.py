@@ -5,6 +5,7 @@ line; 75 saved and stopped by a signal; 130 Ctrl-C; 141 the reader of a pipe has
 is imported before a command runs.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -14,10 +15,15 @@ import typer
 from typer.main import get_command
 
 from nmt import __version__
+from nmt.cli.average import average_command
 from nmt.cli.compare import compare_command
 from nmt.cli.demo import demo_command
 from nmt.cli.evaluate import evaluate_command
+from nmt.cli.export import export_command
+from nmt.cli.finetune import finetune_command
 from nmt.cli.info import info_command
+from nmt.cli.push import push_command
+from nmt.cli.reproduce import reproduce_command
 from nmt.cli.score import score_command
 from nmt.cli.train import train_command
 from nmt.cli.translate import translate_command
@@ -29,6 +35,8 @@ _STOPPED = 75
 # What a shell reports for a program that a signal ended: 128 and the number of the signal.
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+# What the system says where what is printed goes into a file that cannot grow.
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
 
 
 def _print_version(wanted: bool) -> None:
@@ -61,6 +69,11 @@ def _build_app() -> typer.Typer:
     app.command("evaluate")(evaluate_command)
     app.command("compare")(compare_command)
     app.command("info")(info_command)
+    app.command("finetune")(finetune_command)
+    app.command("average")(average_command)
+    app.command("export")(export_command)
+    app.command("reproduce")(reproduce_command)
+    app.command("push")(push_command)
     return app
 
 
@@ -99,6 +112,12 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _stop_writing()
         return _BROKEN_PIPE
+    except OSError as error:
+        # what goes wrong with a file names it, and has become an error of ours before
+        if error.filename is not None or error.errno not in _NO_ROOM:
+            raise
+        _stop_writing()
+        return _refuse(f"<stdout>: cannot be written ({(error.strerror or str(error)).lower()})")
     return exit_code
 
 

@@ -20,12 +20,17 @@ MACHINE = "Machine"
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Ensemble = Literal["linear", "log"]
 
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+NewRun = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="A new run folder; it must not be there yet.")
+]
 Model = Annotated[Path, typer.Option(metavar="RUN", help="A run folder.", show_default=False)]
 Models = Annotated[
     list[Path],
     typer.Option(
         metavar="RUN",
-        help="A run folder; give several of one tokenizer for an ensemble.",
+        help="A run folder, an exported file or hub:OWNER/NAME; give several of one tokenizer for "
+        "an ensemble.",
         show_default=False,
     ),
 ]

@@ -281,6 +281,8 @@ class TrainingRecipe(Section):
         patience: Validations without gain before training stops.
         checkpoint_metric: What chooses the best checkpoint.
         average_checkpoints: Translate with the mean of the best n; null is the single best.
+        keep_last: Keep the weights of the last n validations too, for `nmt average`; null keeps
+            those of the best alone.
         save_every_minutes: Longest time without a checkpoint to go on from; null saves only after
             each epoch.
         validation_sentences: Lines of the validation set translated at each validation; null is
@@ -309,6 +311,7 @@ class TrainingRecipe(Section):
     patience: PositiveInt | None = None
     checkpoint_metric: Literal["chrF2", "BLEU", "loss"] = "chrF2"
     average_checkpoints: Annotated[int, Field(ge=2)] | None = None
+    keep_last: PositiveInt | None = None
     validate_every: PositiveInt = 1
     validation_sentences: PositiveInt | None = None
     save_every_minutes: Annotated[float, Field(gt=0)] | None = 10.0
@@ -333,6 +336,34 @@ class TrainingRecipe(Section):
             raise ValueError(
                 "max_epochs must be a multiple of validate_every, so that the last epoch is "
                 f"validated, got {self.max_epochs} and {self.validate_every}"
+            )
+        return self
+
+
+Part = Literal["embeddings", "encoder", "bridge", "attention", "decoder", "output_layer"]
+
+
+class FinetuneRecipe(Section):
+    """From which run the training starts; its tokenizers and sizes are kept.
+
+    Attributes:
+        run: A run folder, an exported file or `hub:owner/name`.
+        freeze: Parts of the model whose weights stay as they are in that run.
+        add_pieces: Strings without white space that become pieces of their own, on both sides. Each
+            starts as the mean of what it was cut into.
+    """
+
+    run: str
+    freeze: tuple[Part, ...] = ()
+    add_pieces: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _new_pieces_are_trained(self) -> Self:
+        frozen = [part for part in ("embeddings", "output_layer") if part in self.freeze]
+        if self.add_pieces and frozen:
+            raise ValueError(
+                "freeze must leave embeddings and output_layer out where add_pieces adds rows to "
+                f"them, got {', '.join(frozen)}"
             )
         return self
 
@@ -401,6 +432,7 @@ class Recipe(Section):
     tokenizer: TokenizerRecipe = TokenizerRecipe()
     model: ModelRecipe = ModelRecipe()
     training: TrainingRecipe
+    finetune: FinetuneRecipe | None = None
     decoding: DecodingRecipe = DecodingRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
 
@@ -455,6 +487,16 @@ class Recipe(Section):
             raise ValueError(
                 "training.target_embeddings must be null with model.tied_embeddings 'all', got "
                 f"{self.training.target_embeddings!r}; source_embeddings are those of both sides"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        files = (self.training.source_embeddings, self.training.target_embeddings)
+        if self.finetune is not None and files != (None, None):
+            raise ValueError(
+                "training.source_embeddings and target_embeddings must be null with finetune, "
+                "which brings embeddings of its own"
             )
         return self
 

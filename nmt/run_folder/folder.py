@@ -72,6 +72,10 @@ class RunFolder:
         self.card_file = self.path / "README.md"
         self.report = self.path / "report"
 
+    def weights_of_epoch(self, epoch: int) -> Path:
+        """Return where the weights after an epoch are, if they were kept."""
+        return self.checkpoints / f"epoch-{epoch:03}.safetensors"
+
     @property
     def is_started(self) -> bool:
         """Whether a training run has begun here."""
@@ -258,9 +262,11 @@ class RunFolder:
         entries = _read_lines(self.metrics_file)
         for entry in entries:
             for key in ("epoch", "step", "seconds", "loss"):
-                if type(entry.get(key)) not in (int, float):
+                is_counted = key in ("epoch", "step")
+                if type(entry.get(key)) not in ((int,) if is_counted else (int, float)):
+                    what = "a whole number" if is_counted else "a number"
                     raise CheckpointError(
-                        f"{self.metrics_file}: {key} must be a number, got {entry.get(key)!r}"
+                        f"{self.metrics_file}: {key} must be {what}, got {entry.get(key)!r}"
                     )
         return entries
 
@@ -287,6 +293,11 @@ class RunFolder:
         return scores
 
     def _require(self, *files: Path) -> None:
+        if self.path.is_file():
+            raise CheckpointError(
+                f"{self.path}: must be a run folder here, got a file; an exported one is a ZIP "
+                "archive of its run folder"
+            )
         if not self.path.is_dir():
             raise CheckpointError(f"{self.path}: no such run folder")
         for file in files:

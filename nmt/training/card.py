@@ -29,7 +29,7 @@ make up. It is fit for text like its training data.
 | validation set | {validation_set} |
 | test set | {test_set} |
 | weights chosen by | {chosen} |
-| written by | nmt {version}, torch {torch} |
+{origin}| written by | nmt {version}, torch {torch} |
 
 `recipe.yaml` says all of how it was trained; `versions.json` holds the hashes of its data.
 """
@@ -75,9 +75,17 @@ def model_card(
         validation_set=_cell(sets["validation"]),
         test_set=_cell(sets.get("test", "none")),
         chosen=chosen,
+        origin=_origin(recipe),
         version=versions["nmt"],
         torch=versions["torch"],
     )
+
+
+def _origin(recipe: Recipe) -> str:
+    """Return the row that says which run a training started from; nothing where it was none."""
+    if recipe.finetune is None:
+        return ""
+    return f"| fine-tuned from | {_cell(recipe.finetune.run)} |\n"
 
 
 def _cell(text: str) -> str:

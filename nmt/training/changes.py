@@ -13,6 +13,7 @@ _FREE_TO_CHANGE = frozenset(
     (
         "data.cache_dir",
         "training.device",
+        "training.keep_last",
         "training.num_workers",
         "training.save_every_minutes",
         "training.tensorboard",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import logging
+import math
+import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from nmt.errors import CheckpointError
 from nmt.run_folder import RunFolder
@@ -20,6 +23,8 @@ _log = logging.getLogger(__name__)
 # What a checkpoint holds of ours, and in which form.
 OURS = "nmt"
 FORMAT_VERSION = 1
+# Lightning brings a checkpoint of an older version up to date before anyone can look at it.
+_LIGHTNING_VERSION = re.compile(r"2\.\d+\.\d+([a-z.]+\d+)?")
 
 
 class RunCheckpointIO(TorchCheckpointIO):
@@ -74,6 +79,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "version of nmt that wrote it, or delete it to train from the start"
         )
     assert isinstance(found, dict)
+    writer = found.get("pytorch-lightning_version")
+    if not isinstance(writer, str) or not _LIGHTNING_VERSION.fullmatch(writer):
+        raise CheckpointError(
+            f"{path}: must be of lightning 2, got {str(writer)[:40]!r}; delete it to train from "
+            "the start"
+        )
     return found
 
 
@@ -84,15 +95,58 @@ def is_of_model(checkpoint: dict[str, Any], module: nn.Module) -> bool:
         shapes = {name: weight.shape for name, weight in module.state_dict().items()}
         found = {name: weight.shape for name, weight in weights.items()}
         tensors = list(weights.values())
-        for number, parameter in enumerate(module.parameters()):
-            state = optimizer["state"].get(number, {})
-            moments = [moment for name, moment in state.items() if name != "step"]
-            if any(moment.shape != parameter.shape for moment in moments):
+        parameters, states = list(module.parameters()), optimizer["state"]
+        for number, state in states.items():
+            shape = parameters[number].shape
+            sizes = {name: tensor.shape for name, tensor in state.items()}
+            if sizes != {"step": torch.Size(()), "exp_avg": shape, "exp_avg_sq": shape}:
                 return False
-            tensors += moments
+            tensors += state.values()
         return found == shapes and all(bool(tensor.isfinite().all()) for tensor in tensors)
     except (AttributeError, LookupError, TypeError, ValueError):
         return False
+
+
+def find_unlike(found: Any, wanted: Any, place: str) -> str | None:
+    """Return the place of what is of another shape or type than wanted; None where nothing is.
+
+    What a checkpoint holds is put into the trainer's own objects as it is: a text where they have a
+    number would be found out much later, or never.
+
+    Args:
+        found: What was read: mappings, lists, tensors, numbers and texts.
+        wanted: The same of a training that has just begun. Numbers stand for any of their kind,
+            whole ones for those >= 0, None, True and False for any number or None.
+        place: What `found` is called.
+    """
+    if isinstance(wanted, Mapping):
+        if not isinstance(found, Mapping) or found.keys() != wanted.keys():
+            return place
+        parts = [(f"{place}.{key}", found[key], wanted[key]) for key in wanted]
+    elif isinstance(wanted, list | tuple):
+        if not isinstance(found, list | tuple) or len(found) != len(wanted):
+            return place
+        parts = [(place, *pair) for pair in zip(found, wanted, strict=True)]
+    else:
+        return None if _is_alike(found, wanted) else place
+    unlike = (find_unlike(one, other, name) for name, one, other in parts)
+    return next((name for name in unlike if name is not None), None)
+
+
+def _is_alike(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Tensor):
+        return (
+            isinstance(found, Tensor)
+            and found.shape == wanted.shape
+            and found.dtype == wanted.dtype
+        )
+    if wanted is None or isinstance(wanted, bool):
+        return found is None or type(found) in (bool, int, float)
+    if isinstance(wanted, str):
+        return isinstance(found, str)
+    if isinstance(wanted, int):
+        return type(found) is int and found >= 0
+    return type(found) in (int, float) and not math.isnan(found)
 
 
 def find_checkpoint(folder: RunFolder) -> Path | None:

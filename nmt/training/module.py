@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from nmt.errors import CheckpointError
 from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
-from nmt.training.checkpoints import is_of_model
+from nmt.training.checkpoints import find_unlike, is_of_model
 from nmt.training.position import Position
 from nmt.training.schedules import rate_factor
 
@@ -228,6 +229,32 @@ class TranslationModule(LightningModule):
                 "the last checkpoint is not of the run's model, or has numbers that are none; "
                 "delete it to train from the start"
             )
+        unlike = self._find_unlike(checkpoint)
+        if unlike is not None:
+            raise CheckpointError(
+                f"the last checkpoint is damaged: {unlike} is not what a training of this recipe "
+                "saves with these versions of torch and lightning; go on with those that wrote it, "
+                "or delete it to train from the start"
+            )
+
+    def _find_unlike(self, checkpoint: dict[str, Any]) -> str | None:
+        """Return the place of what is not of this trainer's optimizer, schedule and loops."""
+        states, trainer = checkpoint.get("callbacks"), cast(Any, self.trainer)
+        known = {callback.state_key for callback in trainer.callbacks if callback.state_dict()}
+        if not isinstance(states, Mapping) or states.keys() != known:
+            return "callbacks"  # where those of one are missing, Lightning would not ask it
+        (optimizer,), (schedule,) = self.configure_optimizers()
+        loops = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
+        wanted = {
+            "epoch": 0,
+            "global_step": 0,
+            "loops": {name: getattr(trainer, name).state_dict() for name in loops},
+            "lr_schedulers": [schedule["scheduler"].state_dict()],
+            "groups": optimizer.state_dict()["param_groups"],
+        }
+        found = {key: checkpoint.get(key) for key in wanted}
+        found["groups"] = checkpoint["optimizer_states"][0].get("param_groups")
+        return find_unlike(found, wanted, "checkpoint")
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedules."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @dataclass(slots=True)
@@ -65,6 +66,27 @@ def random_states() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
+
+
+def check_random_states(states: Any) -> None:
+    """See that states are such as `random_states` returns, by setting all but those of GPUs.
+
+    Raises:
+        ValueError: They are not.
+    """
+    now = random_states()
+    try:
+        place = states["numpy"][1]
+        # NumPy takes any place, and reads there
+        if type(place) is not int or not 0 <= place <= len(now["numpy"][0]):
+            raise ValueError(f"place must be in a table, got {place!r}")
+        if not all(isinstance(state, Tensor) for state in states["cuda"]):
+            raise ValueError("states of GPUs must be tensors")
+        set_random_states({**states, "cuda": []})
+    except Exception as error:  # each generator complains in its own way
+        raise ValueError("random_states must be states of random generators") from error
+    finally:
+        set_random_states(now)
 
 
 def set_random_states(states: Mapping[str, Any]) -> None:

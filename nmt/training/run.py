@@ -30,12 +30,20 @@ from nmt.evaluation import (
 )
 from nmt.model import Seq2Seq
 from nmt.recipe import Recipe
-from nmt.run_folder import RunFolder, cannot_write, model_for, write_atomically
+from nmt.run_folder import RunFolder, averaged, cannot_write, model_for, write_atomically
 from nmt.tokenizer import Tokenizer
 from nmt.training.card import model_card
 from nmt.training.changes import find_changes, needs_training
 from nmt.training.data import Corpora, TranslationData, load_corpora
 from nmt.training.embeddings import load_embeddings
+from nmt.training.finetuning import (
+    Base,
+    check_base,
+    extended_tokenizers,
+    freeze,
+    load_base,
+    start_from,
+)
 from nmt.training.fit import count_steps, fit
 from nmt.training.shortlisting import write_shortlist
 from nmt.training.signals import StopRequests
@@ -178,16 +186,28 @@ def _prepare(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> Translation
 
     What a corrected recipe would put right is found before: a begun run takes no other recipe.
     """
-    tokenizers = folder.tokenizers if folder.is_started else prepare_tokenizers(corpora, recipe)
+    base = None if folder.is_started else load_base(recipe)
+    tokenizers = _tokenizers(recipe, folder, corpora, base)
     data = TranslationData(corpora, tokenizers, recipe)
     count_steps(recipe.training, num_batches=data.num_batches)
-    _check_space(recipe, folder, tokenizers)
+    _check_model(recipe, folder, tokenizers)
     if not folder.is_started:
         for side, path in _embedding_files(recipe):
             rows = torch.empty(tokenizers[side].vocab_size, recipe.model.embedding_size)
             load_embeddings(rows, path, tokenizers[side])
-        _start(recipe, folder, corpora, tokenizers)
+        _start(recipe, folder, corpora, tokenizers, base)
     return data
+
+
+def _tokenizers(
+    recipe: Recipe, folder: RunFolder, corpora: Corpora, base: Base | None
+) -> tuple[Tokenizer, Tokenizer]:
+    """Return the tokenizers of a run: its own, those of the run it starts from, or new ones."""
+    if folder.is_started:
+        return folder.tokenizers
+    if base is not None and recipe.finetune is not None:
+        return extended_tokenizers(base, recipe.finetune.add_pieces)
+    return prepare_tokenizers(corpora, recipe)
 
 
 def _embedding_files(recipe: Recipe) -> list[tuple[int, str]]:
@@ -196,21 +216,29 @@ def _embedding_files(recipe: Recipe) -> list[tuple[int, str]]:
     return [(side, path) for side, path in enumerate(files) if path is not None]
 
 
-def _check_space(
+def _check_model(
     recipe: Recipe, folder: RunFolder, tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> None:
-    """See that the disk has room for a whole run."""
+    """See that there is something to train, and that the disk has room for a whole run."""
     with torch.device("meta"):  # shapes without the weights in them
         model = model_for(recipe, tokenizers)
+    if recipe.finetune is not None:
+        freeze(model, recipe.finetune)
+    training = recipe.training
     folder.check_space(
-        num_weights=_num_weights(model), num_kept=recipe.training.average_checkpoints or 1
+        num_weights=_num_weights(model),
+        num_kept=(training.average_checkpoints or 1) + (training.keep_last or 0),
     )
 
 
 def _start(
-    recipe: Recipe, folder: RunFolder, corpora: Corpora, tokenizers: tuple[Tokenizer, Tokenizer]
+    recipe: Recipe,
+    folder: RunFolder,
+    corpora: Corpora,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    base: Base | None,
 ) -> None:
-    versions = {
+    versions: dict[str, object] = {
         "nmt": __version__,
         "torch": torch.__version__,
         "lightning": lightning.__version__,
@@ -218,6 +246,8 @@ def _start(
         "seed": recipe.training.seed,
         "data": corpora.fingerprints(),
     }
+    if base is not None and recipe.finetune is not None:
+        versions["finetuned_from"] = {"run": recipe.finetune.run, "weights": base.fingerprint}
     try:
         write_atomically(folder.cleaning_file, corpora.cleaning_json())
         folder.start(recipe, tokenizers, versions)
@@ -243,6 +273,9 @@ def _train(
     if not folder.weights_file.exists():
         if not folder.last_checkpoint.exists():
             _start_from_embeddings(recipe, folder, model)
+            _start_from_base(recipe, folder, model)
+        if recipe.finetune is not None:
+            freeze(model, recipe.finetune)
         fit(recipe, folder, model, data, corpora.validation, stops=stops)
     if not folder.confidence_file.exists():
         _learn_confidence(recipe, folder, corpora)
@@ -258,6 +291,17 @@ def _start_from_embeddings(recipe: Recipe, folder: RunFolder, model: Seq2Seq) ->
         tokenizer = folder.tokenizers[side]
         count = load_embeddings(embedding.table.weight, path, tokenizer)
         _log.info("%s: vectors of %d of %d pieces", path, count, tokenizer.vocab_size)
+
+
+def _start_from_base(recipe: Recipe, folder: RunFolder, model: Seq2Seq) -> None:
+    base = load_base(recipe)
+    if base is None or recipe.finetune is None:
+        return
+    recorded = folder.versions().get("finetuned_from")
+    known = recorded.get("weights") if isinstance(recorded, dict) else None
+    check_base(base, known, name=recipe.finetune.run)
+    start_from(model, base, folder.tokenizers)
+    _log.info("starting from %s", recipe.finetune.run)
 
 
 def _learn_confidence(recipe: Recipe, folder: RunFolder, corpora: Corpora) -> None:
@@ -311,20 +355,29 @@ def _write_card(recipe: Recipe, folder: RunFolder, corpora: Corpora, model: Seq2
     sets = {"train": describe_set(data.train), "validation": describe_set(data.validation)}
     if data.test is not None:
         sets["test"] = describe_set(data.test)
-    count = recipe.training.average_checkpoints
-    best = f"validation {recipe.training.checkpoint_metric}"
     card = model_card(
         recipe,
         path=str(folder.path),
         sets=sets,
         num_pairs=corpora.num_train,
         num_weights=_num_weights(model),
-        chosen=best if count is None else f"mean of the best {count} by {best}",
+        chosen=_chosen(recipe, folder),
         versions=folder.versions(),
         scores=folder.scores(),
     )
     write_atomically(folder.card_file, card)
     _log.info("done: %s", folder.path)
+
+
+def _chosen(recipe: Recipe, folder: RunFolder) -> str:
+    """Say which weights the run translates with."""
+    count = recipe.training.average_checkpoints
+    best = f"validation {recipe.training.checkpoint_metric}"
+    mean = averaged(folder)
+    if mean is not None:
+        choice, count = mean
+        return f"mean of the {choice} {count}" + (f" by {best}" if choice == "best" else "")
+    return best if count is None else f"mean of the best {count} by {best}"
 
 
 def _num_weights(model: Seq2Seq) -> int:

@@ -12,7 +12,7 @@ from nmt.errors import CheckpointError, DataError, RecipeError
 from nmt.run_folder import RunFolder
 from nmt.training.checkpoints import FORMAT_VERSION, OURS
 from nmt.training.module import TranslationModule
-from nmt.training.position import random_states, set_random_states
+from nmt.training.position import check_random_states, random_states, set_random_states
 from nmt.training.signals import StopRequests
 from nmt.training.validation import Validation
 
@@ -110,18 +110,29 @@ class Saving(Callback):
     ) -> None:
         """Take the position and the random states."""
         assert isinstance(pl_module, TranslationModule)
-        ours = checkpoint[OURS]
+        ours, path = checkpoint[OURS], self._folder.last_checkpoint
         try:
             pl_module.position.load_state_dict(ours["position"])
-        except (ValueError, KeyError, AttributeError) as error:
-            path = self._folder.last_checkpoint
+            check_random_states(ours["random_states"])
+            self._validation.check_state(checkpoint["callbacks"][self._validation.state_key])
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise CheckpointError(f"{path}: {error}; delete it to train from the start") from error
+        self._check_batch(trainer, pl_module)
         if trainer.max_epochs is not None and trainer.max_epochs < pl_module.position.epoch:
             raise RecipeError(
                 f"training.max_epochs must be >= {pl_module.position.epoch}, the epochs that are "
                 f"done, got {trainer.max_epochs}"
             )
         self._random_states = ours["random_states"]
+
+    def _check_batch(self, trainer: Trainer, module: TranslationModule) -> None:
+        """See that the batch to go on with is one of an epoch's."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if data is not None and module.position.batch >= data.num_batches:
+            raise CheckpointError(
+                f"{self._folder.last_checkpoint}: batch must be < {data.num_batches}, those of an "
+                f"epoch, got {module.position.batch}; delete it to train from the start"
+            )
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self._folder.last_checkpoint)

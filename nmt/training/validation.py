@@ -15,7 +15,7 @@ from lightning import Callback, LightningModule, Trainer
 from nmt.corpus import SentencePair
 from nmt.evaluation import Score, compute_scores
 from nmt.recipe import Recipe
-from nmt.run_folder import RunFolder, write_atomically, write_weights
+from nmt.run_folder import RunFolder, merit, write_atomically, write_weights
 from nmt.training.curves import draw_curves
 from nmt.training.module import TranslationModule
 
@@ -92,7 +92,7 @@ class Validation(Callback):
         self._report(entry, scores)
         for warning in _warnings(entries, max_epochs=self._recipe.training.max_epochs):
             _log.warning("warning: %s", warning)
-        self._keep(_merit(self._recipe.training.checkpoint_metric, loss, scores), epoch, pl_module)
+        self._keep(merit(entry, self._recipe.training.checkpoint_metric), epoch, pl_module)
         if self._is_without_gain():
             _log.info("stopped early: no gain in %d validations", self.since_gain)
             trainer.should_stop = True
@@ -101,15 +101,31 @@ class Validation(Callback):
         """Return what the next start must know."""
         return {"best": [list(entry) for entry in self.best], "since_gain": self.since_gain}
 
+    def check_state(self, state: Any) -> None:
+        """See that a state is such as `state_dict` returns.
+
+        Raises:
+            ValueError: It is not.
+        """
+        try:
+            is_known = state.keys() == self.state_dict().keys() and all(
+                type(merit) is float and type(epoch) is int and epoch > 0
+                for merit, epoch in state["best"]
+            )
+        except (AttributeError, TypeError, ValueError):
+            is_known = False
+        if not is_known or type(state["since_gain"]) is not int or state["since_gain"] < 0:
+            raise ValueError("the best validations must be pairs of a number and an epoch")
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what an earlier start knew."""
         self.best = [(float(merit), int(epoch)) for merit, epoch in state_dict["best"]]
         self.since_gain = int(state_dict["since_gain"])
-        self._saved_before = self.best_files()
+        self._saved_before = [*self.best_files(), *self._last_files()]
 
     def best_files(self) -> list[Path]:
         """Return the files of the weights kept, best first."""
-        return [self._weights_file(epoch) for _, epoch in self.best]
+        return [self._folder.weights_of_epoch(epoch) for _, epoch in self.best]
 
     def _score(self, hypotheses: Sequence[str]) -> list[Score]:
         return compute_scores(
@@ -157,34 +173,39 @@ class Validation(Callback):
             _log.info("  reference   %s", sample["reference"])
             _log.info("  hypothesis  %s", sample["hypothesis"])
 
-    def _keep(self, merit: float, epoch: int, module: TranslationModule) -> None:
-        gained = not self.best or merit > self.best[0][0]
+    def _keep(self, value: float, epoch: int, module: TranslationModule) -> None:
+        gained = not self.best or value > self.best[0][0]
         self.since_gain = 0 if gained else self.since_gain + 1
-        if len(self.best) == self._num_kept and merit <= self.best[-1][0]:
+        is_among_best = len(self.best) < self._num_kept or value > self.best[-1][0]
+        if is_among_best or self._recipe.training.keep_last is not None:
+            write_weights(self._folder.weights_of_epoch(epoch), module.model.state_dict())
+        if not is_among_best:
             return
-        write_weights(self._weights_file(epoch), module.model.state_dict())
         # of equal merit the earlier stands first
-        ranked = sorted([*self.best, (merit, epoch)], key=lambda entry: (-entry[0], entry[1]))
+        ranked = sorted([*self.best, (value, epoch)], key=lambda entry: (-entry[0], entry[1]))
         self.best = ranked[: self._num_kept]
 
     def drop_others(self) -> None:
-        """Delete the weights that are no longer among the best.
+        """Delete the weights that are no longer among the best, nor among the last to be kept.
 
         To be called after each checkpoint that was saved: a run may go on from it, or from the one
         before, whose best are kept too.
         """
-        best = self.best_files()
+        kept = [*self.best_files(), *self._last_files()]
         for file in self._folder.checkpoints.glob("epoch-*.safetensors"):
-            if file not in best and file not in self._saved_before:
+            if file not in kept and file not in self._saved_before:
                 file.unlink()
-        self._saved_before = best
+        self._saved_before = kept
 
     def _is_without_gain(self) -> bool:
         patience = self._recipe.training.patience
         return patience is not None and self.since_gain >= patience
 
-    def _weights_file(self, epoch: int) -> Path:
-        return self._folder.checkpoints / f"epoch-{epoch:03}.safetensors"
+    def _last_files(self) -> list[Path]:
+        """Return the files of the last weights that are kept whatever they are worth."""
+        count = self._recipe.training.keep_last
+        entries = [] if count is None else self._folder.metrics()[-count:]
+        return [self._folder.weights_of_epoch(int(entry["epoch"])) for entry in entries]
 
 
 def _warnings(entries: Sequence[Mapping[str, Any]], *, max_epochs: int) -> Iterator[str]:
@@ -206,12 +227,6 @@ def _warnings(entries: Sequence[Mapping[str, Any]], *, max_epochs: int) -> Itera
             f"the sources are hardly used: with those of other sentences the loss is greater by "
             f"{use:.3f} only; more data, smaller batches or model.bridge=zero may help"
         )
-
-
-def _merit(metric: str, loss: float, scores: Sequence[Score]) -> float:
-    if metric == "loss":
-        return -loss
-    return next(score.value for score in scores if score.name == metric)
 
 
 def _spread(pairs: Sequence[SentencePair], count: int | None) -> list[SentencePair]:

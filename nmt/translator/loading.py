@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -22,7 +23,7 @@ from nmt.errors import CheckpointError, NMTError
 from nmt.model import Seq2Seq
 from nmt.model.products import has_int8
 from nmt.recipe import Recipe
-from nmt.run_folder import RunFolder, load_run
+from nmt.run_folder import RunFolder, load_run, opened
 from nmt.shortlist import Shortlist, load_shortlist
 from nmt.tokenizer import Tokenizer, tag_ids
 
@@ -79,7 +80,7 @@ def load(
     """Read one run folder or an ensemble of several.
 
     Args:
-        runs: The run folder or folders.
+        runs: The run folder or folders, exported files or names on the hub.
         device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
         average: How an ensemble's probabilities become one, see `EnsembleEngine`.
         int8: Round the weights of the decoding step to 8 bits.
@@ -91,22 +92,26 @@ def load(
             or the model cannot be had in the way that is asked for.
         ValueError: There is no run folder.
     """
-    folders = _folders(runs)
-    for other in folders[1:]:
-        _check_alike(folders[0], other)
-    place = choose_device(device)
-    trained = [load_run(folder.path, device=place) for folder in folders]
-    for folder, run in zip(folders, trained, strict=True):
-        _check_fast(folder, run.model, int8=int8, shortlist=shortlist)
+    named = _named(runs)
+    with ExitStack() as stack:
+        folders = [stack.enter_context(opened(run)) for run in named]
+        for other in folders[1:]:
+            _check_alike(folders[0], other)
+        place = choose_device(device)
+        trained = [load_run(folder.path, device=place) for folder in folders]
+        for folder, run in zip(folders, trained, strict=True):
+            _check_fast(folder, run.model, int8=int8, shortlist=shortlist)
+        is_alone = len(folders) == 1
+        confidence_model = load_confidence(folders[0].confidence_file) if is_alone else None
+        limits = _shortlist(folders) if shortlist else None
     engines = [_engine(run.model, int8=int8, one_row=one_row) for run in trained]
-    is_alone = len(engines) == 1
     first = trained[0]
     return Loaded(
         recipe=first.recipe,
         tokenizers=(first.source_tokenizer, first.target_tokenizer),
         engine=engines[0] if is_alone else EnsembleEngine(engines, average=average),
-        shortlist=_shortlist(folders) if shortlist else None,
-        confidence_model=load_confidence(folders[0].confidence_file) if is_alone else None,
+        shortlist=limits,
+        confidence_model=confidence_model,
     )
 
 
@@ -185,14 +190,15 @@ def first_recipe(runs: Runs) -> Recipe:
         NMTError: It cannot be read.
         ValueError: There is no run folder.
     """
-    return _folders(runs)[0].recipe
+    with opened(_named(runs)[0], names=("recipe.yaml",)) as folder:
+        return folder.recipe
 
 
-def _folders(runs: Runs) -> list[RunFolder]:
-    folders = [RunFolder(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
-    if not folders:
+def _named(runs: Runs) -> Sequence[str | Path]:
+    named = [runs] if isinstance(runs, str | Path) else runs
+    if not named:
         raise ValueError("runs must hold at least one run folder, got none")
-    return folders
+    return named
 
 
 def _check_alike(first: RunFolder, other: RunFolder) -> None:

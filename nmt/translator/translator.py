@@ -123,7 +123,7 @@ class Translator:
         """Read a translator from a run folder, or from several as an ensemble.
 
         Args:
-            run: The run folder or folders.
+            run: Run folders, exported files or names on the hub, `hub:owner/name`; one or several.
             device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
             beam_size: In the place of what `decoding` says, as are the next two; None leaves it.
             length_penalty: How much longer translations are favoured, at least 0.
