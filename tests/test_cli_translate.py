@@ -144,7 +144,8 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
     threads = torch.get_num_threads()
     try:
         words = [word for pair in options.items() for word in pair]
-        assert translate(run, "--input", source, *words, "--int8", "--shortlist") == 0
+        flags = ["--int8", "--shortlist", "--split-sentences"]
+        assert translate(run, "--input", source, *words, *flags) == 0
     finally:
         torch.set_num_threads(threads)
     assert given == {
@@ -161,6 +162,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
             max_target_length=9,
             no_repeat_ngram_size=3,
             max_source_length=30,
+            split_sentences=True,
             batch_size=7,
         ),
         "request": Request(num_hypotheses=3, num_groups=2, diversity_penalty=0.125, utility="BLEU"),
@@ -295,6 +297,19 @@ def test_long_lines_are_translated_in_parts_and_counted(
     assert output.err == (
         "nmt: 2 of 3 lines had more than 30 tokens and were translated in parts\n"
     )
+
+
+def test_sentences_that_are_to_be_translated_by_themselves_are_not_counted_as_too_long(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(monkeypatch, b"Ein Hund!  Eine Katze!\n")
+    assert translate(run, "--split-sentences") == 0
+    output = capsys.readouterr()
+    translator = Translator.load(run, split_sentences=True)
+    [expected] = translator.translate_detailed(["Ein Hund!  Eine Katze!"])
+    assert expected.text == "  ".join(translator.translate(["Ein Hund!", "Eine Katze!"]))
+    assert output == (as_output([expected.text]), "")
+    assert expected.num_parts == 2
 
 
 # What can go wrong

@@ -68,6 +68,7 @@ def make_translator(
     beam_size: int = 2,
     length_penalty: float = 1.0,
     max_source_length: int = 1000,
+    split_sentences: bool = False,
     batch_size: int = 2,
     num_hypotheses: int = 1,
 ) -> Translator:
@@ -81,6 +82,7 @@ def make_translator(
             max_length_ratio=1.0,
             max_target_length=1000,
             max_source_length=max_source_length,
+            split_sentences=split_sentences,
             batch_size=batch_size,
         ),
         request=Request(num_hypotheses=num_hypotheses),
@@ -205,10 +207,32 @@ def test_a_long_line_is_translated_in_parts_and_nothing_of_it_is_lost() -> None:
     translator = make_translator(engine, max_source_length=longest)
     short, long = translator.translate_detailed(["A cat", line])
     assert (short.text, short.num_parts) == ("A cat", 1)
-    # Each sentence just fits, so each is a part.
+    # Each sentence fits, so each is a part.
     assert (long.text, long.num_parts) == (line, 15)
     assert max(max(lengths) for lengths in engine.lengths) == longest + 1
     assert translator.max_source_length == longest
+
+
+def test_sentences_are_translated_by_themselves_with_their_own_spacing() -> None:
+    line = "\t".join([*SENTENCES, *SENTENCES]).replace("!\t", "!  ")
+    whole, *singles = make_translator(split_sentences=True).translate_detailed([line, *SENTENCES])
+    assert (whole.text, whole.num_parts) == (line, 6)
+    assert [single.num_parts for single in singles] == [1, 1, 1]
+    assert whole.score == pytest.approx(2 * sum(single.score for single in singles))
+    [together] = make_translator().translate_detailed([line])
+    assert (together.text, together.num_parts) == (as_tokenized(line), 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(lines=st.lists(texts, max_size=20), longest=st.integers(20, 30), split=st.booleans())
+def test_any_text_in_parts_stays_one_line_in_its_place(
+    lines: list[str], longest: int, split: bool
+) -> None:
+    translator = make_translator(beam_size=1, max_source_length=longest, split_sentences=split)
+    translations = translator.translate(lines)
+    for line, translation in zip(lines, translations, strict=True):
+        assert "".join(translation.split()) == "".join(as_tokenized(line).split())
+        assert len(f"a{translation}a".splitlines()) == 1 or translation == as_tokenized(line)
 
 
 def test_hypotheses_of_parts_are_joined_to_the_best_of_the_line() -> None:

@@ -36,6 +36,7 @@ class Asked:
     min_length: int | None
     max_length: int | None
     no_repeat_ngram: int | None
+    split_sentences: bool
     groups: int | None
     diversity_penalty: float | None
     sample: int | None
@@ -79,6 +80,7 @@ class Asked:
             "min_target_length": self.min_length,
             "max_target_length": self.max_length,
             "no_repeat_ngram_size": self.no_repeat_ngram,
+            "split_sentences": self.split_sentences or None,
             "batch_size": self.batch_size,
         }
         changes = {name: value for name, value in given.items() if value is not None}

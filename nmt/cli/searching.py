@@ -75,6 +75,14 @@ NoRepeatNgram = Annotated[
         panel=SEARCH,
     ),
 ]
+SplitSentences = Annotated[
+    bool,
+    typer.Option(
+        "--split-sentences",
+        help="Translate each sentence of a line by itself. [lines that are too long alone]",
+        rich_help_panel=SEARCH,
+    ),
+]
 Groups = Annotated[
     int | None,
     whole_number(

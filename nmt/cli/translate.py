@@ -71,6 +71,7 @@ def translate_command(
     min_length: searching.MinLength = None,
     max_length: searching.MaxLength = None,
     no_repeat_ngram: searching.NoRepeatNgram = None,
+    split_sentences: searching.SplitSentences = False,
     groups: searching.Groups = None,
     diversity_penalty: searching.DiversityPenalty = None,
     sample: searching.Sample = None,
@@ -200,7 +201,7 @@ def _translate_windows(
         num_long += sum(translation.num_parts > 1 for translation in translations)
     if prefixes is not None:
         _check_prefixes(asked, len(prefixes), num_lines=num_lines)
-    if num_long:
+    if num_long and not asked.split_sentences:
         print(
             f"nmt: {num_long} of {num_lines} lines had more than {translator.max_source_length} "
             "tokens and were translated in parts",

@@ -1,6 +1,5 @@
 """Text in, text out: one line for each line. Knows nothing of how the model was trained."""
 
-from nmt.translator.cutting import cut_points
 from nmt.translator.decoding import Request
 from nmt.translator.learning import (
     FEWEST_PAIRS,
@@ -29,7 +28,6 @@ __all__ = [
     "Translator",
     "Wishes",
     "choose_device",
-    "cut_points",
     "learn_confidence",
     "read_avoided",
     "read_glossary",

@@ -22,19 +22,22 @@ from nmt.search import (
 from nmt.tokenizer import Tokenizer
 from nmt.translator.demands import Demander, PartDemands
 from nmt.translator.limiting import ShortlistedEngine
+from nmt.translator.segments import Segment
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is translated at once: a line, or a part of a long one.
+    """What is translated at once: a line, or a part of one.
 
     Attributes:
         source_ids: Tokens, without EOS.
         asked: What is asked of its translation; None is nothing.
+        segment: Where it is in its line.
     """
 
     source_ids: Sequence[int]
-    asked: PartDemands | None = None
+    asked: PartDemands | None
+    segment: Segment
 
 
 class LineSearch:

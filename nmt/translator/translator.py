@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
-from itertools import islice, pairwise, repeat
+from itertools import repeat
 
 from nmt.bleu import tokenizer_for
 from nmt.confidence import ConfidenceModel
@@ -18,9 +16,9 @@ from nmt.risk import rank_candidates, weights_of
 from nmt.search import Hypothesis
 from nmt.shortlist import Shortlist
 from nmt.tokenizer import Tokenizer
-from nmt.translator.cutting import cut_points
+from nmt.translator.cutting import target_gap
 from nmt.translator.decoding import Request, search_options
-from nmt.translator.demands import Demander
+from nmt.translator.demands import Demander, PartDemands
 from nmt.translator.limiting import ShortlistedEngine
 from nmt.translator.loading import Runs, load
 from nmt.translator.parts import LineSearch, Part
@@ -30,12 +28,16 @@ from nmt.translator.results import (
     TranslatedHypothesis,
     TranslatedPart,
     Translation,
+    best_choices,
     join,
 )
+from nmt.translator.segments import Segmenter
 from nmt.translator.wishes import Wishes
 
 # Lines are sorted by length among so many batches: enough that sentences of a batch are alike.
 _BATCHES_PER_WINDOW = 16
+# Lines of a window have no more characters than these, the last one aside.
+WINDOW_CHARACTERS = 1 << 20
 
 _LINE_BREAK = re.compile(r"[\n\r]+")
 
@@ -55,6 +57,7 @@ class Translator:
         confidence_model: ConfidenceModel | None = None,
         shortlist: Shortlist | None = None,
         bleu_tokenizer: str = "13a",
+        languages: tuple[str, str] = ("", ""),
     ) -> None:
         """Put the parts together; `Translator.load` takes them from a run folder.
 
@@ -68,6 +71,7 @@ class Translator:
             confidence_model: Tells how good a translation may be expected to be.
             shortlist: The target tokens to search over, for a `FoldedEngine`; None is all.
             bleu_tokenizer: What BLEU counts as words where it is the utility.
+            languages: The codes of source and target: how sentences end, and what stands between.
 
         Raises:
             NMTError: The beam is wider than the vocabulary, what is asked for needs attention and
@@ -88,6 +92,13 @@ class Translator:
         self._max_source_length = decoding.max_source_length
         self._batch_size = decoding.batch_size
         self._bleu_tokenizer = bleu_tokenizer
+        self._languages = languages
+        self._segmenter = Segmenter(
+            source_tokenizer,
+            language=languages[0],
+            max_tokens=decoding.max_source_length,
+            split_sentences=decoding.split_sentences,
+        )
         self._background = Background(
             source_tokenizer, target_tokenizer, engine.has_attention, confidence_model
         )
@@ -110,6 +121,7 @@ class Translator:
         beam_size: int | None = None,
         length_penalty: float | None = None,
         batch_size: int | None = None,
+        split_sentences: bool | None = None,
         num_hypotheses: int = 1,
         average: Average = "linear",
         int8: bool = False,
@@ -127,6 +139,7 @@ class Translator:
                 `decoding` says.
             length_penalty: How much longer translations are favoured, at least 0; None likewise.
             batch_size: Sentences translated at once, at least 1; None likewise.
+            split_sentences: Translate each sentence of a line by itself; None likewise.
             num_hypotheses: Translations wanted of each line, from 1 to `beam_size`.
             average: How an ensemble's probabilities become one, `linear` or `log`.
             int8: Round the weights of the decoding step to 8 bits: faster, and a little less exact.
@@ -147,6 +160,7 @@ class Translator:
             "beam_size": beam_size,
             "length_penalty": length_penalty,
             "batch_size": batch_size,
+            "split_sentences": split_sentences,
         }
         changes = {name: value for name, value in given.items() if value is not None}
         asked = request or Request(num_hypotheses=num_hypotheses)
@@ -159,6 +173,7 @@ class Translator:
             confidence_model=loaded.confidence_model,
             shortlist=loaded.shortlist,
             bleu_tokenizer=_bleu_tokenizer(loaded.recipe, asked),
+            languages=loaded.recipe.data.direction,
         )
 
     @property
@@ -250,15 +265,21 @@ class Translator:
             if has_prefix:
                 raise DataError(f"a blank line must have a blank prefix, got {prefix!r}")
             return []
-        pieces = self._source_tokenizer.pieces(token_ids)
-        cuts = [0, *cut_points(pieces, self._max_source_length), len(pieces)]
-        sources = [token_ids[start:end] for start, end in pairwise(cuts)]
-        if not self._has_wishes and not has_prefix:
-            return [Part(source, None) for source in sources]
+        segments = self._segmenter.segments(line, token_ids)
+        sources = [segment.token_ids for segment in segments]
+        asked: Sequence[PartDemands | None] = [None] * len(sources)
+        if self._has_wishes or has_prefix:
+            asked = self._asked(line, sources, prefix)
+        return [Part(*one) for one in zip(sources, asked, segments, strict=True)]
+
+    def _asked(
+        self, line: str, sources: Sequence[Sequence[int]], prefix: str
+    ) -> Sequence[PartDemands]:
+        """Tell what is asked of each part of a line, and see that there is room for it."""
         asked = self._demander.demands(line, sources, prefix)
         for source, one in zip(sources, asked, strict=True):
             self._demander.check_room(len(source) + 1, one)
-        return [Part(source, one) for source, one in zip(sources, asked, strict=True)]
+        return asked
 
     def _translation(self, found: Sequence[tuple[Part, Sequence[Hypothesis]]]) -> Translation:
         """Join the hypotheses of the parts of a line to the best ones of the line."""
@@ -266,8 +287,10 @@ class Translator:
             [self._detokenize(part, hypothesis) for hypothesis in hypotheses]
             for part, hypotheses in found
         ]
+        if not found:
+            return Translation(NOTHING.text, NOTHING.score, (NOTHING,), num_parts=0)
         joined = self._join_samples(parts) if self._request.sampling else self._join_best(parts)
-        if parts and self._request.utility:
+        if self._request.utility:
             joined = self._by_expected_utility(joined)
         best = tuple(joined[: self._request.num_hypotheses])
         return Translation(best[0].text, best[0].score, best, num_parts=len(parts))
@@ -276,22 +299,18 @@ class Translator:
         self, parts: Sequence[Sequence[TranslatedHypothesis]]
     ) -> list[TranslatedHypothesis]:
         """Return the best ways to put hypotheses of all parts together, best first."""
-        best = [NOTHING]
-        for hypotheses in parts:
-            continued = [join(before, after) for before in best for after in hypotheses]
-            best = heapq.nlargest(
-                self._options.num_hypotheses, continued, key=lambda hypothesis: hypothesis.score
-            )
-        return best
+        scores = [[hypothesis.score for hypothesis in hypotheses] for hypotheses in parts]
+        return [
+            join([of_part[choice] for of_part, choice in zip(parts, choices, strict=True)])
+            for choices in best_choices(scores, self._options.num_hypotheses)
+        ]
 
     @staticmethod
     def _join_samples(
         parts: Sequence[Sequence[TranslatedHypothesis]],
     ) -> list[TranslatedHypothesis]:
         """Put the first samples of all parts together, the second ones, and so on."""
-        if not parts:
-            return [NOTHING]
-        return [reduce(join, of_line, NOTHING) for of_line in zip(*parts, strict=True)]
+        return [join(of_line) for of_line in zip(*parts, strict=True)]
 
     def _by_expected_utility(
         self, candidates: Sequence[TranslatedHypothesis]
@@ -322,7 +341,15 @@ class Translator:
             hypothesis.log_prob,
             hypothesis.score,
             hypothesis.token_log_probs,
-            (TranslatedPart(part.source_ids, hypothesis, self._background),),
+            (
+                TranslatedPart(
+                    part.source_ids,
+                    hypothesis,
+                    self._background,
+                    source_gap=part.segment.gap,
+                    gap=target_gap(part.segment.gap, self._languages),
+                ),
+            ),
         )
 
 
@@ -352,9 +379,14 @@ def _read_window(
 ) -> tuple[list[tuple[str, str]], DataError | None]:
     """Return the next pairs, `size` at most, and what went wrong behind the last of them."""
     window: list[tuple[str, str]] = []
+    num_characters = 0
     try:
-        for pair in islice(pairs, size):
+        while len(window) < size and num_characters < WINDOW_CHARACTERS:
+            pair = next(pairs, None)
+            if pair is None:
+                break
             window.append(pair)  # one by one: what came before an error is kept
+            num_characters += len(pair[0])
     except DataError as error:
         return window, error
     return window, None
