@@ -327,9 +327,28 @@ def test_lines_before_a_bad_byte_are_translated(
     )
 
 
+def test_bad_bytes_may_be_replaced(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(monkeypatch, b"ein Hund\nf\xfcr\nnein\n")
+    assert translate(run, "--errors", "replace") == 0
+    expected = Translator.load(run).translate(["ein Hund", "f\ufffdr", "nein"])
+    assert capsys.readouterr() == (as_output(expected), "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_is_one_line(
+    run: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert translate(run, "--input", source, "--output", "/dev/full") == 2
+    complaint = "nmt: /dev/full: cannot be written (no space left on device)\n"
+    assert capsys.readouterr() == ("", complaint)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (["--errors", "ignore"], "--errors must be strict or replace, got 'ignore'"),
         (["--beam-size", "0"], "--beam-size must be a whole number >= 1, got '0'"),
         (["--batch-size", "0"], "--batch-size must be a whole number >= 1, got '0'"),
         (["--threads", "0"], "--threads must be a whole number >= 1, got '0'"),

@@ -121,6 +121,55 @@ def test_any_text_stays_one_line_in_its_place(lines: list[str]) -> None:
     assert not any("\n" in line or "\r" in line for line in translations)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "😀😀👩\u200d👧",
+        "مرحبا بالعالم! Hello, שלום.",
+        "ሰላም ለዓለም።",
+        "Ελλάδα и Россия 日本",
+        "\u202eright to left\u202c",
+        "\ufdd0\U0010fffe",
+        "a" * 1000,
+    ],
+)
+@pytest.mark.parametrize("longest", [30, 1000])
+def test_what_the_tokenizer_has_never_seen_comes_through(line: str, longest: int) -> None:
+    [translation] = make_translator(beam_size=1, max_source_length=longest).translate([line])
+    assert translation == line
+
+
+def test_control_characters_and_blank_lines_do_not_move_a_line() -> None:
+    lines = ["\0", "a\0\x07b", "\x1b[31mred", "   ", "\x7f", "\u200b", "b"]
+    translations = make_translator(beam_size=1).translate(lines)
+    assert translations == [as_tokenized(line) for line in lines]
+    assert (translations[3], translations[-1]) == ("", "b")
+
+
+def test_what_is_no_text_is_refused_after_the_lines_before_it() -> None:
+    translations = make_translator().translate_detailed(["a", "b\udc80", "c"], first_number=7)
+    assert next(translations).text == "a"
+    complaint = r"^line 8 must be text that UTF-8 can hold, got '\\udc80' as its character 2$"
+    with pytest.raises(DataError, match=complaint):
+        next(translations)
+
+
+def test_very_long_lines_fill_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.translator.translator.WINDOW_CHARACTERS", 10)
+    asked = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal asked
+        for line in ["aaaa", "bbbbbb", "c", "d"]:
+            asked += 1
+            yield line
+
+    translations = make_translator(batch_size=2).translate_detailed(lines())
+    assert next(translations).text == "aaaa"
+    assert asked == 2
+    assert [one.text for one in translations] == ["bbbbbb", "c", "d"]
+
+
 def test_line_ends_are_no_part_of_the_lines() -> None:
     lines = [SENTENCES[0], "", SENTENCES[1]]
     identity = TokenizerRecipe(vocab_size=285, normalization_rule_name="identity")

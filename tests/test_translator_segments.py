@@ -1,5 +1,6 @@
 """Lines in the segments that a model takes."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from test_translator_cutting import texts
@@ -52,6 +53,13 @@ def test_a_long_line_is_its_sentences_and_a_long_sentence_its_parts() -> None:
 def test_what_the_tokenizer_leaves_out_is_in_the_gap() -> None:
     found = segments("Two dogs run. \u200b\u200b. A cat", max_tokens=6)
     assert "".join(texts_of(found)).replace(" ", "") == "Twodogsrun..Acat"
+
+
+@pytest.mark.parametrize("line", ["a" * 100_000, "a b. " * 20_000, "A. " * 30_000, "1. " * 30_000])
+def test_a_line_may_be_very_long(line: str) -> None:
+    found = segments(line, max_tokens=200)
+    assert max(len(segment.token_ids) for segment in found) <= 200
+    assert "".join(texts_of(found)).replace(" ", "") == line.replace(" ", "")
 
 
 def test_blank_lines_have_no_segments() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nmt.cli.options import Device, Ensemble, average_of
 from nmt.cli.searching import GlossaryMode, Normalization
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from nmt.translator import Request, Translator, Wishes
 
 
+# That of what reads lines, which is not imported: `--help` is to be quick.
+Errors = Literal["strict", "replace"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """The options of `nmt translate`; None where one was not given."""
@@ -24,6 +28,7 @@ class Asked:
     ensemble: Ensemble | None
     input_file: Path | None
     output_file: Path | None
+    errors: Errors
     n_best: int | None
     as_json: bool
     alignments: Path | None

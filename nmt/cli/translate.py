@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from nmt.cli import searching
-from nmt.cli.asked import Asked
-from nmt.cli.declaring import whole_number
+from nmt.cli.asked import Asked, Errors
+from nmt.cli.declaring import choice, whole_number
 from nmt.cli.options import (
     Alignments,
     BatchSize,
@@ -37,6 +37,10 @@ _Input = Annotated[
 _Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="By default stdout.")
 ]
+_ErrorsOption = Annotated[
+    Errors,
+    choice("--errors", "Stop at bytes that are not UTF-8, or put U+FFFD there.", Errors),
+]
 _NBest = Annotated[
     int | None,
     whole_number(
@@ -59,6 +63,7 @@ def translate_command(
     ensemble: EnsembleOption = None,
     input_file: _Input = None,
     output_file: _Output = None,
+    errors: _ErrorsOption = "strict",
     n_best: _NBest = None,
     as_json: _Json = False,
     alignments: Alignments = None,
@@ -110,7 +115,10 @@ def _translate(asked: Asked) -> None:
         translator = asked.load()
         _check_abilities(asked, translator)
         windows = read_windows(
-            source, name=str(asked.input_file or "<stdin>"), size=translator.window_size
+            source,
+            name=str(asked.input_file or "<stdin>"),
+            size=translator.window_size,
+            errors=asked.errors,
         )
         if source.isatty():
             windows = _with_prompt(windows)

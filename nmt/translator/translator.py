@@ -230,8 +230,7 @@ class Translator:
         """
         if isinstance(lines, str):
             raise TypeError(f"lines must be a list of lines or the like, got one string: {lines!r}")
-        # an open file gives its lines with their ends
-        bare = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+        bare = _bare(lines, first_number)
         pairs = zip(bare, repeat("")) if prefixes is None else _paired(bare, prefixes, first_number)
         return self._translate_windows(pairs, first_number)
 
@@ -351,6 +350,23 @@ class Translator:
                 ),
             ),
         )
+
+
+def _bare(lines: Iterable[str], first_number: int) -> Iterator[str]:
+    """Yield lines without the ends that an open file gives with them.
+
+    Raises:
+        DataError: A line is no text.
+    """
+    for number, line in enumerate(lines, start=first_number):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"line {number} must be text that UTF-8 can hold, got {line[error.start]!r} as its "
+                f"character {error.start + 1}"
+            ) from error
+        yield line.removesuffix("\n").removesuffix("\r")
 
 
 def _paired(
