@@ -144,7 +144,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
     threads = torch.get_num_threads()
     try:
         words = [word for pair in options.items() for word in pair]
-        flags = ["--int8", "--shortlist", "--split-sentences"]
+        flags = ["--int8", "--shortlist", "--split-sentences", "--keep-repeats"]
         assert translate(run, "--input", source, *words, *flags) == 0
     finally:
         torch.set_num_threads(threads)
@@ -162,6 +162,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
             max_target_length=9,
             no_repeat_ngram_size=3,
             max_source_length=30,
+            keep_repeats=True,
             split_sentences=True,
             batch_size=7,
         ),

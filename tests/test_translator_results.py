@@ -168,7 +168,7 @@ def test_the_confidence_of_parts_is_their_mean_by_tokens() -> None:
 
 def test_a_record_holds_what_the_translation_says_and_can_be_written() -> None:
     worse = replace(FIRST, text="b", score=-8.0)
-    translation = Translation("ab b", -7.0, (FIRST, worse), 1)
+    translation = Translation("ab b", -7.0, (FIRST, worse), 1, ("too_short",))
     record = translation_record(translation)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert (record["text"], record["score"], record["log_prob"]) == ("ab b", -7.0, -3.0)
@@ -180,7 +180,7 @@ def test_a_record_holds_what_the_translation_says_and_can_be_written() -> None:
     assert record["alignment"]["pieces"][0] == [0, 2]
     assert record["alignment"]["matrix"][1] == [0, 0, 0, 1, 0, 0]
     assert record["confidence"] is None
-    assert record["num_parts"] == 1
+    assert (record["num_parts"], record["marks"]) == (1, ["too_short"])
 
 
 def test_attention_is_written_to_six_digits() -> None:

@@ -75,6 +75,14 @@ NoRepeatNgram = Annotated[
         panel=SEARCH,
     ),
 ]
+KeepRepeats = Annotated[
+    bool,
+    typer.Option(
+        "--keep-repeats",
+        help="Leave translations that go round in circles, and do not search them again.",
+        rich_help_panel=SEARCH,
+    ),
+]
 SplitSentences = Annotated[
     bool,
     typer.Option(

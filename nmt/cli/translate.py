@@ -76,6 +76,7 @@ def translate_command(
     min_length: searching.MinLength = None,
     max_length: searching.MaxLength = None,
     no_repeat_ngram: searching.NoRepeatNgram = None,
+    keep_repeats: searching.KeepRepeats = False,
     split_sentences: searching.SplitSentences = False,
     groups: searching.Groups = None,
     diversity_penalty: searching.DiversityPenalty = None,

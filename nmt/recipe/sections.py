@@ -343,6 +343,8 @@ class DecodingRecipe(Section):
         min_target_length: Shortest translation, in tokens, EOS included.
         max_target_length: Longest translation, in tokens, EOS included.
         no_repeat_ngram_size: So many tokens never follow each other twice; null lets them.
+        keep_repeats: Leave translations that go round in circles as they are, and do not search
+            them again with no three tokens twice.
         max_source_length: Longer lines, in tokens, are translated in parts: sentence by sentence.
         split_sentences: Translate all lines sentence by sentence.
         batch_size: Sentences translated at once.
@@ -357,6 +359,7 @@ class DecodingRecipe(Section):
     min_target_length: PositiveInt = 1
     max_target_length: PositiveInt = 400
     no_repeat_ngram_size: PositiveInt | None = None
+    keep_repeats: bool = False
     max_source_length: PositiveInt = 200
     split_sentences: bool = False
     batch_size: PositiveInt = 64

@@ -8,6 +8,7 @@ from nmt.translator.learning import (
     sentence_qualities,
 )
 from nmt.translator.loading import choose_device
+from nmt.translator.marks import Mark
 from nmt.translator.records import score_record, translation_record
 from nmt.translator.results import Alignment, Pieces, TranslatedHypothesis, Translation
 from nmt.translator.scoring import Scorer
@@ -18,6 +19,7 @@ __all__ = [
     "FEWEST_PAIRS",
     "Alignment",
     "LearnedConfidence",
+    "Mark",
     "Phrase",
     "Pieces",
     "Request",

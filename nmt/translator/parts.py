@@ -22,7 +22,11 @@ from nmt.search import (
 from nmt.tokenizer import Tokenizer
 from nmt.translator.demands import Demander, PartDemands
 from nmt.translator.limiting import ShortlistedEngine
+from nmt.translator.marks import has_repeats
 from nmt.translator.segments import Segment
+
+# So many tokens may not come twice where a translation would go round in circles.
+_GUARDED_SIZE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,26 @@ class Part:
         source_ids: Tokens, without EOS.
         asked: What is asked of its translation; None is nothing.
         segment: Where it is in its line.
+        is_guarded: Whether nothing may come twice in its translation, three tokens at a time.
     """
 
     source_ids: Sequence[int]
     asked: PartDemands | None
     segment: Segment
+    is_guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found for a part.
+
+    Attributes:
+        hypotheses: Its translations, the best first.
+        has_repeats: Whether the best one went round in circles, before that was guarded against.
+    """
+
+    hypotheses: Sequence[Hypothesis]
+    has_repeats: bool
 
 
 class LineSearch:
@@ -49,14 +68,26 @@ class LineSearch:
         options: SearchOptions,
         sampling: SamplingOptions | None,
         demander: Demander,
+        *,
+        keep_repeats: bool,
     ) -> None:
-        """Put the parts together; `sampling`: how to draw, None searches."""
+        """Put the parts together.
+
+        Args:
+            engine: The model.
+            options: How to search.
+            sampling: How to draw instead; None searches.
+            demander: Tells what is still to be asked for.
+            keep_repeats: Leave translations that go round in circles as they are.
+        """
         self._engine = engine
         self._options = options
         self._sampling = sampling
         self._demander = demander
+        self._guarded_options = replace(options, no_repeat_ngram_size=_GUARDED_SIZE)
+        self._keeps_repeats = keep_repeats or sampling is not None
 
-    def find(self, parts: Sequence[Part], *, batch_size: int) -> list[list[Hypothesis]]:
+    def find(self, parts: Sequence[Part], *, batch_size: int) -> list[Found]:
         """Find the hypotheses of each part.
 
         Args:
@@ -64,6 +95,25 @@ class LineSearch:
             batch_size: How many at once at most.
         """
         found = self._search(parts, batch_size)
+        repeating = {
+            place
+            for place, (part, hypotheses) in enumerate(zip(parts, found, strict=True))
+            if has_repeats(hypotheses[0].token_ids, part.source_ids)
+        }
+        if not self._keeps_repeats:
+            parts = [
+                replace(part, is_guarded=place in repeating) for place, part in enumerate(parts)
+            ]
+            again = [parts[place] for place in repeating]
+            for place, hypotheses in zip(repeating, self._search(again, batch_size), strict=True):
+                found[place] = hypotheses
+        self._sharpen(parts, found, batch_size)
+        return [Found(one, place in repeating) for place, one in enumerate(found)]
+
+    def _sharpen(
+        self, parts: Sequence[Part], found: list[list[Hypothesis]], batch_size: int
+    ) -> None:
+        """Search again in the place of what is not as it was asked, until all is."""
         open_parts = {place: part.asked for place, part in enumerate(parts) if part.asked}
         while open_parts:
             sharper = {
@@ -76,29 +126,31 @@ class LineSearch:
             again = [replace(parts[place], asked=asked) for place, asked in open_parts.items()]
             for place, hypotheses in zip(open_parts, self._search(again, batch_size), strict=True):
                 found[place] = hypotheses
-        return found
 
     def _search(self, parts: Sequence[Part], batch_size: int) -> list[list[Hypothesis]]:
         """Find the hypotheses of each part once; those of like length share a batch."""
-        order = sorted(
-            range(len(parts)), key=lambda place: len(parts[place].source_ids), reverse=True
-        )
         found: dict[int, list[Hypothesis]] = {}
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            hypotheses = self._search_batch([parts[place] for place in places])
-            found.update(zip(places, hypotheses, strict=True))
+        for options in (self._options, self._guarded_options):
+            is_guarded = options is self._guarded_options
+            alike = [place for place, part in enumerate(parts) if part.is_guarded == is_guarded]
+            alike.sort(key=lambda place: len(parts[place].source_ids), reverse=True)
+            for start in range(0, len(alike), batch_size):
+                places = alike[start : start + batch_size]
+                hypotheses = self._search_batch([parts[place] for place in places], options)
+                found.update(zip(places, hypotheses, strict=True))
         return [found[place] for place in range(len(parts))]
 
-    def _search_batch(self, parts: Sequence[Part]) -> list[list[Hypothesis]]:
+    def _search_batch(
+        self, parts: Sequence[Part], options: SearchOptions
+    ) -> list[list[Hypothesis]]:
         source_ids, source_lengths = source_batch([part.source_ids for part in parts])
         demands = None
         if any(part.asked for part in parts):
             demands = [part.asked.demands if part.asked else Demands() for part in parts]
         if not isinstance(self._engine, ShortlistedEngine):
-            return self._run(self._engine, source_ids, source_lengths, self._options, demands)
+            return self._run(self._engine, source_ids, source_lengths, options, demands)
         batch = self._engine.limit(source_ids, demands)
-        options, demands = batch.options(self._options), batch.demands(demands)
+        options, demands = batch.options(options), batch.demands(demands)
         found = self._run(batch.engine, source_ids, source_lengths, options, demands)
         return [[batch.hypothesis(one) for one in hypotheses] for hypotheses in found]
 

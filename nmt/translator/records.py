@@ -14,9 +14,9 @@ _DIGITS = 6
 def translation_record(translation: Translation) -> dict[str, Any]:
     """Return all there is to say of a translation: what `nmt translate --json` writes.
 
-    Keys are `text`, `score`, `confidence`, `log_prob`, `num_parts`, `hypotheses` (a list of `text`,
-    `log_prob`, `score`, `confidence`, `token_log_probs`), and of the best one `pieces` and
-    `alignment`, see `detail_record`.
+    Keys are `text`, `score`, `confidence`, `log_prob`, `num_parts`, `marks` (a list, see `Mark`),
+    `hypotheses` (a list of `text`, `log_prob`, `score`, `confidence`, `token_log_probs`), and of
+    the best one `pieces` and `alignment`, see `detail_record`.
     """
     best = translation.hypotheses[0]
     hypotheses = [_hypothesis_record(one) for one in translation.hypotheses]
@@ -26,6 +26,7 @@ def translation_record(translation: Translation) -> dict[str, Any]:
         "confidence": hypotheses[0]["confidence"],
         "log_prob": best.log_prob,
         "num_parts": translation.num_parts,
+        "marks": list(translation.marks),
         "hypotheses": hypotheses,
         **detail_record(best),
     }

@@ -13,6 +13,7 @@ from nmt.confidence import ConfidenceModel
 from nmt.errors import NMTError
 from nmt.search import Hypothesis
 from nmt.tokenizer import EOS_ID, Tokenizer
+from nmt.translator.marks import Mark
 
 # A matrix of more numbers than these is for nobody's eyes, and a long line's would fill the memory.
 _LARGEST_MATRIX = 1_000_000
@@ -155,12 +156,14 @@ class Translation:
         num_parts: How many parts the line was translated in: 0 where it is blank, more than 1 where
             it is longer than `max_source_length` or was to be split into its sentences. The
             log-probabilities and the scores of parts add up.
+        marks: What looks wrong with the best one, see `Mark`; nothing most often.
     """
 
     text: str
     score: float
     hypotheses: tuple[TranslatedHypothesis, ...]
     num_parts: int
+    marks: tuple[Mark, ...] = ()
 
     @property
     def log_prob(self) -> float:

@@ -21,7 +21,8 @@ from nmt.translator.decoding import Request, search_options
 from nmt.translator.demands import Demander, PartDemands
 from nmt.translator.limiting import ShortlistedEngine
 from nmt.translator.loading import Runs, load
-from nmt.translator.parts import LineSearch, Part
+from nmt.translator.marks import Mark, length_mark
+from nmt.translator.parts import Found, LineSearch, Part
 from nmt.translator.results import (
     NOTHING,
     Background,
@@ -110,6 +111,7 @@ class Translator:
             self._options,
             self._request.sampling,
             self._demander,
+            keep_repeats=decoding.keep_repeats,
         )
 
     @classmethod
@@ -280,11 +282,11 @@ class Translator:
             self._demander.check_room(len(source) + 1, one)
         return asked
 
-    def _translation(self, found: Sequence[tuple[Part, Sequence[Hypothesis]]]) -> Translation:
+    def _translation(self, found: Sequence[tuple[Part, Found]]) -> Translation:
         """Join the hypotheses of the parts of a line to the best ones of the line."""
         parts = [
-            [self._detokenize(part, hypothesis) for hypothesis in hypotheses]
-            for part, hypotheses in found
+            [self._detokenize(part, hypothesis) for hypothesis in one.hypotheses]
+            for part, one in found
         ]
         if not found:
             return Translation(NOTHING.text, NOTHING.score, (NOTHING,), num_parts=0)
@@ -292,7 +294,23 @@ class Translator:
         if self._request.utility:
             joined = self._by_expected_utility(joined)
         best = tuple(joined[: self._request.num_hypotheses])
-        return Translation(best[0].text, best[0].score, best, num_parts=len(parts))
+        return Translation(
+            best[0].text, best[0].score, best, len(parts), self._marks(found, best[0])
+        )
+
+    def _marks(
+        self, found: Sequence[tuple[Part, Found]], best: TranslatedHypothesis
+    ) -> tuple[Mark, ...]:
+        """Tell what looks wrong with the best translation of a line."""
+        marks: set[Mark | None] = {
+            length_mark(len(part.hypothesis.token_ids) + 1, len(part.source_ids) + 1, self._options)
+            for part in best.parts
+        }
+        if any(part.segment.is_cut for part, _ in found):
+            marks.add("cut")
+        if any(one.has_repeats for _, one in found):
+            marks.add("repeats")
+        return tuple(sorted(mark for mark in marks if mark is not None))
 
     def _join_best(
         self, parts: Sequence[Sequence[TranslatedHypothesis]]
