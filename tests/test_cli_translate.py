@@ -16,11 +16,12 @@ from typing import cast
 import pytest
 import torch
 from tiny_run import SOURCES, write_run
+from torch import Tensor
 
 from nmt.alignment import pharaoh
 from nmt.cli.main import main
 from nmt.confidence import FEATURES, ConfidenceModel, dump_confidence
-from nmt.engine import Average
+from nmt.engine import Average, FoldedEngine
 from nmt.recipe import DecodingRecipe
 from nmt.search import SamplingOptions
 from nmt.translator import Phrase, Request, Term, Translator, Wishes, translation_record
@@ -314,6 +315,26 @@ def test_sentences_that_are_to_be_translated_by_themselves_are_not_counted_as_to
 
 
 # What can go wrong
+
+
+def test_too_little_memory_is_one_notice(
+    run: Path,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expected = as_output(Translator.load(run).translate(SOURCES))
+    encode = FoldedEngine.encode
+
+    def encode_one(engine: FoldedEngine, source_ids: Tensor, source_lengths: Tensor) -> object:
+        if len(source_ids) > 1:
+            raise torch.OutOfMemoryError
+        return encode(engine, source_ids, source_lengths)
+
+    monkeypatch.setattr(FoldedEngine, "encode", encode_one)
+    assert translate(run, "--input", source) == 0
+    notice = "nmt: out of memory with 4 sentences at once; going on with fewer\n"
+    assert capsys.readouterr() == (expected, notice)
 
 
 def test_lines_before_a_bad_byte_are_translated(

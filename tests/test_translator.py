@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
@@ -580,6 +582,32 @@ def test_a_real_model_translates_a_line_the_same_in_any_company(run: Path) -> No
     together = Translator.load(run, batch_size=20).translate(lines)
     backwards = Translator.load(run, batch_size=2).translate(lines[::-1])
     assert alone == together == backwards[::-1]
+
+
+def test_one_translator_serves_many_threads_and_models_do_not_disturb_each_other(
+    run: Path, trained_run: RunFolder
+) -> None:
+    translators = [
+        Translator.load(run, batch_size=2),
+        Translator.load(trained_run.path, batch_size=3),
+        Translator.load([run, run], batch_size=2),
+    ]
+    lines = [[*SOURCES, "der Hund"], ["1 2 3", "5 5", "9 8 7 6", "4"], [*SOURCES[::-1]]]
+    expected = [
+        list(translator.translate_detailed(of_one))
+        for translator, of_one in zip(translators, lines, strict=True)
+    ]
+    together = Barrier(6)
+
+    def work(number: int) -> list[Translation]:
+        translator, of_one = translators[number % 3], lines[number % 3]
+        together.wait()
+        return [one for _ in range(5) for one in translator.translate_detailed(of_one)]
+
+    with ThreadPoolExecutor(6) as pool:
+        for number, found in enumerate(pool.map(work, range(6))):
+            texts = [(one.text, one.num_parts) for one in expected[number % 3]]
+            assert [(one.text, one.num_parts) for one in found] == texts * 5
 
 
 def test_a_run_that_is_not_there_or_a_device_that_is_not_here_is_refused(

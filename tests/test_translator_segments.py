@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_translator_cutting import texts
 
-from nmt.recipe import TokenizerRecipe
+from nmt.recipe import DecodingRecipe, TokenizerRecipe
 from nmt.tokenizer import Tokenizer
 from nmt.translator.segments import Segment, Segmenter
 
@@ -14,9 +14,8 @@ TOKENIZER = Tokenizer.train(SENTENCES, TokenizerRecipe(vocab_size=285))
 
 
 def segments(line: str, *, max_tokens: int, split_sentences: bool = False) -> list[Segment]:
-    segmenter = Segmenter(
-        TOKENIZER, language="en", max_tokens=max_tokens, split_sentences=split_sentences
-    )
+    decoding = DecodingRecipe(max_source_length=max_tokens, split_sentences=split_sentences)
+    segmenter = Segmenter(TOKENIZER, "en", decoding)
     return segmenter.segments(line, TOKENIZER.encode(line))
 
 

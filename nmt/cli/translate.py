@@ -1,8 +1,9 @@
 """`nmt translate`: lines of text in, lines of text out."""
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -105,6 +106,7 @@ def translate_command(
 def _translate(asked: Asked) -> None:
     # What can go wrong goes wrong before anything slow begins, and before old output is gone.
     with ExitStack() as stack:
+        stack.enter_context(_notices())
         source = stack.enter_context(open_input(asked.input_file))
         _check_files(asked, source)
         asked.check()
@@ -132,6 +134,22 @@ def _translate(asked: Asked) -> None:
             if links:
                 write_lines(links, _links_of(translations), name=str(asked.alignments))
             num_lines += len(translations)
+
+
+class _Notices(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"nmt: {record.getMessage()}", file=sys.stderr)
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """Print warnings as what else is said."""
+    log, handler = logging.getLogger("nmt"), _Notices(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _check_files(asked: Asked, source: BinaryIO) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from nmt.batching import pad_ids
 from nmt.engine import Engine
+from nmt.errors import NMTError
 from nmt.search import (
     Demands,
     Hypothesis,
@@ -27,6 +30,10 @@ from nmt.translator.segments import Segment
 
 # So many tokens may not come twice where a translation would go round in circles.
 _GUARDED_SIZE = 3
+# What PyTorch says in errors that have no type of their own.
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ class LineSearch:
         self._options = options
         self._sampling = sampling
         self._demander = demander
+        # Batches that were too large for the memory once are not tried again.
+        self._largest_batch = sys.maxsize
         self._guarded_options = replace(options, no_repeat_ngram_size=_GUARDED_SIZE)
         self._keeps_repeats = keep_repeats or sampling is not None
 
@@ -134,11 +143,41 @@ class LineSearch:
             is_guarded = options is self._guarded_options
             alike = [place for place, part in enumerate(parts) if part.is_guarded == is_guarded]
             alike.sort(key=lambda place: len(parts[place].source_ids), reverse=True)
-            for start in range(0, len(alike), batch_size):
-                places = alike[start : start + batch_size]
-                hypotheses = self._search_batch([parts[place] for place in places], options)
-                found.update(zip(places, hypotheses, strict=True))
+            in_order = [parts[place] for place in alike]
+            hypotheses = self._search_batches(in_order, options, batch_size)
+            found.update(zip(alike, hypotheses, strict=True))
         return [found[place] for place in range(len(parts))]
+
+    def _search_batches(
+        self, parts: Sequence[Part], options: SearchOptions, batch_size: int
+    ) -> list[list[Hypothesis]]:
+        """Find the hypotheses of each part once, in batches that the memory is enough for."""
+        found: list[list[Hypothesis]] = []
+        while len(found) < len(parts):
+            size = min(batch_size, self._largest_batch)
+            batch = parts[len(found) : len(found) + size]
+            try:
+                found += self._search_batch(batch, options)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._shrink(batch, error)
+        return found
+
+    def _shrink(self, batch: Sequence[Part], error: Exception) -> None:
+        """Take smaller batches from here on; say so the first time.
+
+        Raises:
+            NMTError: The batch was of one part.
+        """
+        if len(batch) == 1:
+            raise NMTError(
+                f"out of memory with one sentence of {len(batch[0].source_ids) + 1} tokens; lower "
+                "the beam size, the greatest length or decoding.max_source_length"
+            ) from error
+        if self._largest_batch == sys.maxsize:
+            _log.warning("out of memory with %d sentences at once; going on with fewer", len(batch))
+        self._largest_batch = min(self._largest_batch, len(batch) // 2)
 
     def _search_batch(
         self, parts: Sequence[Part], options: SearchOptions
@@ -166,6 +205,12 @@ class LineSearch:
             return sample(engine, source_ids, source_lengths, options, self._sampling, demands)
         search = greedy_search if options.beam_size == 1 else beam_search
         return search(engine, source_ids, source_lengths, options, demands)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error says that there was not enough memory, of the machine or a device."""
+    is_said_by_type = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return is_said_by_type or any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def source_batch(sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nmt.recipe import DecodingRecipe
 from nmt.tokenizer import Tokenizer
 from nmt.translator.cutting import Span, fitting_spans, sentence_spans
 
@@ -27,27 +28,19 @@ class Segment:
 class Segmenter:
     """Parts lines into what a model can take."""
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        *,
-        language: str,
-        max_tokens: int,
-        split_sentences: bool,
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, language: str, decoding: DecodingRecipe) -> None:
         """Say how.
 
         Args:
             tokenizer: Of the language translated from.
             language: Its code.
-            max_tokens: The most tokens of a segment.
-            split_sentences: Part every line into its sentences, and not those alone that are
-                longer than a segment may be.
+            decoding: Has the most tokens of a segment, and whether to part every line into its
+                sentences, or those alone that are longer.
         """
         self._tokenizer = tokenizer
         self._language = language
-        self._max_tokens = max_tokens
-        self._split_sentences = split_sentences
+        self._max_tokens = decoding.max_source_length
+        self._split_sentences = decoding.split_sentences
 
     def segments(self, line: str, token_ids: Sequence[int]) -> list[Segment]:
         """Part a line; all of it that the tokenizer sees is in one of the segments.

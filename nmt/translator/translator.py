@@ -20,7 +20,7 @@ from nmt.translator.cutting import target_gap
 from nmt.translator.decoding import Request, search_options
 from nmt.translator.demands import Demander, PartDemands
 from nmt.translator.limiting import ShortlistedEngine
-from nmt.translator.loading import Runs, load
+from nmt.translator.loading import Loaded, Runs, load
 from nmt.translator.marks import Mark, length_mark
 from nmt.translator.parts import Found, LineSearch, Part
 from nmt.translator.results import (
@@ -79,12 +79,7 @@ class Translator:
                 the model has none, or wishes cannot be met.
             ValueError: A value is outside its range.
         """
-        for name, value in (
-            ("max_source_length", decoding.max_source_length),
-            ("batch_size", decoding.batch_size),
-        ):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+        _check_sizes(decoding)
         self._request = request or Request()
         self._options = search_options(decoding, self._request, target_tokenizer)
         _check_engine(engine, target_tokenizer, decoding)
@@ -94,12 +89,7 @@ class Translator:
         self._batch_size = decoding.batch_size
         self._bleu_tokenizer = bleu_tokenizer
         self._languages = languages
-        self._segmenter = Segmenter(
-            source_tokenizer,
-            language=languages[0],
-            max_tokens=decoding.max_source_length,
-            split_sentences=decoding.split_sentences,
-        )
+        self._segmenter = Segmenter(source_tokenizer, languages[0], decoding)
         self._background = Background(
             source_tokenizer, target_tokenizer, engine.has_attention, confidence_model
         )
@@ -166,15 +156,22 @@ class Translator:
         }
         changes = {name: value for name, value in given.items() if value is not None}
         asked = request or Request(num_hypotheses=num_hypotheses)
+        changed = (decoding or loaded.recipe.decoding).model_copy(update=changes)
+        return cls._of(loaded, changed, asked, wishes)
+
+    @classmethod
+    def _of(
+        cls, loaded: Loaded, decoding: DecodingRecipe, request: Request, wishes: Wishes | None
+    ) -> Translator:
         return cls(
             *loaded.tokenizers,
             loaded.engine,
-            (decoding or loaded.recipe.decoding).model_copy(update=changes),
-            request=asked,
+            decoding,
+            request=request,
             wishes=wishes,
             confidence_model=loaded.confidence_model,
             shortlist=loaded.shortlist,
-            bleu_tokenizer=_bleu_tokenizer(loaded.recipe, asked),
+            bleu_tokenizer=_bleu_tokenizer(loaded.recipe, request),
             languages=loaded.recipe.data.direction,
         )
 
@@ -432,6 +429,15 @@ def _bleu_tokenizer(recipe: Recipe, request: Request) -> str:
         return "13a"
     asked = recipe.evaluation.bleu_tokenizer
     return tokenizer_for(recipe.data.direction[1]) if asked is None else asked
+
+
+def _check_sizes(decoding: DecodingRecipe) -> None:
+    for name, value in (
+        ("max_source_length", decoding.max_source_length),
+        ("batch_size", decoding.batch_size),
+    ):
+        if value < 1:
+            raise ValueError(f"{name} must be >= 1, got {value}")
 
 
 def _check_engine(engine: Engine, tokenizer: Tokenizer, decoding: DecodingRecipe) -> None:
