@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import sentencepiece
 
 from nmt.errors import TokenizerError
+from nmt.placeholders import MOST_SYMBOLS, symbols
 from nmt.recipe import TokenizerRecipe
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
@@ -81,7 +83,8 @@ class Tokenizer:
             TokenizerError: The vocabulary size does not fit the text (names the bounds), or a
                 user-defined symbol cannot be one piece.
         """
-        _check_symbols(recipe.user_defined_symbols)
+        own_symbols = [*recipe.user_defined_symbols, *symbols(recipe.placeholders)]
+        _check_symbols(own_symbols)
         sentencepiece.set_random_generator_seed(seed)
         stream = io.BytesIO()
         # SentencePiece leaves a line with U+2585 out: it is its own sign for the unknown
@@ -95,7 +98,7 @@ class Tokenizer:
                 character_coverage=recipe.character_coverage,
                 byte_fallback=recipe.byte_fallback,
                 normalization_rule_name=recipe.normalization_rule_name,
-                user_defined_symbols=list(recipe.user_defined_symbols),
+                user_defined_symbols=own_symbols,
                 pad_id=PAD_ID,
                 unk_id=UNK_ID,
                 bos_id=BOS_ID,
@@ -112,6 +115,12 @@ class Tokenizer:
         """The number of pieces, specials included."""
         size: int = self._processor.get_piece_size()
         return size
+
+    @property
+    def num_placeholders(self) -> int:
+        """How many of the symbols for what is not translated are pieces, the first ones on."""
+        known = takewhile(lambda symbol: self.id_of(symbol) is not None, symbols(MOST_SYMBOLS))
+        return sum(1 for _ in known)
 
     @property
     def line_break_ids(self) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from nmt.alignment import pharaoh
 from nmt.cli.main import main
 from nmt.confidence import FEATURES, ConfidenceModel, dump_confidence
 from nmt.engine import Average, FoldedEngine
+from nmt.placeholders import keep
 from nmt.recipe import DecodingRecipe
 from nmt.search import SamplingOptions
 from nmt.translator import Phrase, Request, Term, Translator, Wishes, translation_record
@@ -146,6 +147,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
     try:
         words = [word for pair in options.items() for word in pair]
         flags = ["--int8", "--shortlist", "--split-sentences", "--keep-repeats"]
+        flags += ["--protect-numbers"]
         assert translate(run, "--input", source, *words, *flags) == 0
     finally:
         torch.set_num_threads(threads)
@@ -163,6 +165,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
             max_target_length=9,
             no_repeat_ngram_size=3,
             max_source_length=30,
+            protect_numbers=True,
             keep_repeats=True,
             split_sentences=True,
             batch_size=7,
@@ -312,6 +315,38 @@ def test_sentences_that_are_to_be_translated_by_themselves_are_not_counted_as_to
     assert expected.text == "  ".join(translator.translate(["Ein Hund!", "Eine Katze!"]))
     assert output == (as_output([expected.text]), "")
     assert expected.num_parts == 2
+
+
+def test_placeholders_that_the_model_does_not_know_are_counted(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(monkeypatch, b"ein {Hund}\nnein\n<b>nein\nnein 3\n")
+    notice = (
+        "nmt: {} of 4 lines have placeholders that the model has no symbols for "
+        "(tokenizer.placeholders of its recipe); they were translated as text\n"
+    )
+    assert translate(run) == 0
+    assert capsys.readouterr().err == notice.format(2)
+    give_stdin(monkeypatch, b"ein {Hund}\nnein\n<b>nein\nnein 3\n")
+    assert translate(run, "--protect-numbers") == 0
+    assert capsys.readouterr().err == notice.format(3)
+
+
+def test_placeholders_that_the_model_knows_are_in_the_translation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_run(tmp_path / "run", "tokenizer.placeholders=4", "tokenizer.vocab_size=38").path
+    give_stdin(monkeypatch, b"ein {Hund} <b>nein</b>\nnein\n%s\n")
+    assert translate(model) == 0
+    output = capsys.readouterr()
+    first, second, third, end = output.out.split("\n")
+    for line, kept in ((first, ("{Hund}", "<b>", "</b>")), (second, ()), (third, ("%s",))):
+        assert [keep(line, num_symbols=9, numbers=False).text.count("{")] == [0]
+        assert sorted(keep(line, num_symbols=9, numbers=False).originals.values()) == sorted(kept)
+    assert end == ""
+    assert re.fullmatch(
+        r"nmt: 2 of 3 lines have placeholders that the model left out; .*\n", output.err
+    )
 
 
 # What can go wrong

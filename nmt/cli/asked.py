@@ -41,6 +41,7 @@ class Asked:
     min_length: int | None
     max_length: int | None
     no_repeat_ngram: int | None
+    protect_numbers: bool
     keep_repeats: bool
     split_sentences: bool
     groups: int | None
@@ -86,6 +87,7 @@ class Asked:
             "min_target_length": self.min_length,
             "max_target_length": self.max_length,
             "no_repeat_ngram_size": self.no_repeat_ngram,
+            "protect_numbers": self.protect_numbers or None,
             "keep_repeats": self.keep_repeats or None,
             "split_sentences": self.split_sentences or None,
             "batch_size": self.batch_size,

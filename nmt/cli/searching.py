@@ -151,6 +151,14 @@ Mbr = Annotated[
     ),
 ]
 
+ProtectNumbers = Annotated[
+    bool,
+    typer.Option(
+        "--protect-numbers",
+        help="Keep numbers as they are, with a model that knows placeholders.",
+        rich_help_panel=_WISHES,
+    ),
+]
 PrefixFile = Annotated[
     Path | None,
     typer.Option(

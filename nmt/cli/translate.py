@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ from nmt.cli.streams import check_output, open_input, open_output, read_windows,
 from nmt.errors import DataError, NMTError
 
 if TYPE_CHECKING:
-    from nmt.translator import Translation, Translator
+    from nmt.translator import Mark, Translation, Translator
 
 
 _Input = Annotated[
@@ -90,6 +91,7 @@ def translate_command(
     prefix_file: searching.PrefixFile = None,
     glossary: searching.GlossaryFile = None,
     glossary_mode: searching.GlossaryModeOption = None,
+    protect_numbers: searching.ProtectNumbers = False,
     preference_bonus: searching.PreferenceBonus = None,
     avoid: searching.AvoidFile = None,
     int8: Int8 = False,
@@ -207,6 +209,7 @@ def _translate_windows(
     Where a line cannot be translated as asked, those before it are yielded before the complaint.
     """
     num_lines = num_long = 0
+    marks: Counter[Mark] = Counter()
     for window in windows:
         own = None if prefixes is None else prefixes[num_lines : num_lines + len(window)]
         lines = window if own is None else window[: len(own)]
@@ -226,12 +229,31 @@ def _translate_windows(
         if prefixes is not None and num_lines > len(prefixes):
             _check_prefixes(asked, len(prefixes), num_lines=num_lines, more=" or more")
         num_long += sum(translation.num_parts > 1 for translation in translations)
+        marks.update(mark for translation in translations for mark in translation.marks)
     if prefixes is not None:
         _check_prefixes(asked, len(prefixes), num_lines=num_lines)
     if num_long and not asked.split_sentences:
         print(
             f"nmt: {num_long} of {num_lines} lines had more than {translator.max_source_length} "
             "tokens and were translated in parts",
+            file=sys.stderr,
+        )
+    _tell_of_placeholders(marks, num_lines)
+
+
+def _tell_of_placeholders(marks: "Counter[Mark]", num_lines: int) -> None:
+    """Say what became of placeholders, where not all is well."""
+    if marks["lost"]:
+        print(
+            f"nmt: {marks['lost']} of {num_lines} lines have placeholders that the model left out; "
+            "they were put where it looked at them",
+            file=sys.stderr,
+        )
+    if marks["unprotected"]:
+        print(
+            f"nmt: {marks['unprotected']} of {num_lines} lines have placeholders that the model "
+            "has no symbols for (tokenizer.placeholders of its recipe); they were translated as "
+            "text",
             file=sys.stderr,
         )
 

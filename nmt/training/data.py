@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
@@ -21,6 +21,7 @@ from nmt.corpus import (
     load_pairs,
 )
 from nmt.errors import DataError
+from nmt.placeholders import teach
 from nmt.recipe import Recipe, TrainingRecipe
 from nmt.tokenizer import Tokenizer
 from nmt.training.position import Position
@@ -64,7 +65,20 @@ def load_corpora(recipe: Recipe) -> Corpora:
         held_out=[*validation, *(test or ())],
         line_numbers=line_numbers,
     )
+    if recipe.tokenizer.placeholders:
+        kept = [_taught(pair, recipe) for pair in kept]
     return Corpora(train=kept, validation=validation, test=test, cleaning=cleaning)
+
+
+def _taught(pair: SentencePair, recipe: Recipe) -> SentencePair:
+    """Put symbols in the place of what is alike on both sides, in some of the pairs."""
+    source, target = teach(
+        (pair.source, pair.target),
+        num_symbols=recipe.tokenizer.placeholders,
+        share=recipe.tokenizer.placeholder_share,
+        seed=recipe.training.seed,
+    )
+    return replace(pair, source=source, target=target)
 
 
 def _warn_of_swapped(

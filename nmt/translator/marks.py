@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from nmt.search import SearchOptions
 from nmt.search.options import EXTRA_LENGTH
 
-# `cut`: a sentence was longer than the model takes, and was translated in parts. `repeats`: the
-# search went round in circles. `too_long`, `too_short`: for its source.
-Mark = Literal["cut", "repeats", "too_long", "too_short"]
+# `cut`: a sentence was longer than the model takes, and was translated in parts. `lost`: the model
+# left a placeholder out, which was put where it looked at it. `repeats`: the search went round in
+# circles. `too_long`, `too_short`: for its source. `unprotected`: there are placeholders that the
+# model has no symbols for.
+Mark = Literal["cut", "lost", "repeats", "too_long", "too_short", "unprotected"]
 
 # What comes so often, with nothing between, and is so long in all, is no figure of speech.
 _FEWEST_COPIES = 4

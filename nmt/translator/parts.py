@@ -13,6 +13,7 @@ from torch import Tensor
 from nmt.batching import pad_ids
 from nmt.engine import Engine
 from nmt.errors import NMTError
+from nmt.placeholders import Kept
 from nmt.search import (
     Demands,
     Hypothesis,
@@ -44,12 +45,14 @@ class Part:
         source_ids: Tokens, without EOS.
         asked: What is asked of its translation; None is nothing.
         segment: Where it is in its line.
+        kept: What of the line is not translated.
         is_guarded: Whether nothing may come twice in its translation, three tokens at a time.
     """
 
     source_ids: Sequence[int]
     asked: PartDemands | None
     segment: Segment
+    kept: Kept
     is_guarded: bool = False
 
 

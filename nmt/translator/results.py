@@ -77,6 +77,7 @@ class TranslatedPart:
         background: What is needed to tell more.
         source_gap: What stands in the line between the part before and this one.
         gap: The white space between their translations.
+        has_lost: Whether the model left something out that is kept, and it was put back.
     """
 
     source_ids: Sequence[int]
@@ -84,6 +85,7 @@ class TranslatedPart:
     background: Background
     source_gap: str = ""
     gap: str = ""
+    has_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

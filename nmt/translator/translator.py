@@ -11,6 +11,7 @@ from nmt.bleu import tokenizer_for
 from nmt.confidence import ConfidenceModel
 from nmt.engine import Average, Engine, FoldedEngine
 from nmt.errors import DataError, NMTError
+from nmt.placeholders import Kept
 from nmt.recipe import DecodingRecipe, Recipe
 from nmt.risk import rank_candidates, weights_of
 from nmt.search import Hypothesis
@@ -19,6 +20,7 @@ from nmt.tokenizer import Tokenizer
 from nmt.translator.cutting import target_gap
 from nmt.translator.decoding import Request, search_options
 from nmt.translator.demands import Demander, PartDemands
+from nmt.translator.keeping import Keeper
 from nmt.translator.limiting import ShortlistedEngine
 from nmt.translator.loading import Loaded, Runs, load
 from nmt.translator.marks import Mark, length_mark
@@ -92,6 +94,9 @@ class Translator:
         self._segmenter = Segmenter(source_tokenizer, languages[0], decoding)
         self._background = Background(
             source_tokenizer, target_tokenizer, engine.has_attention, confidence_model
+        )
+        self._keeper = Keeper(
+            (source_tokenizer, target_tokenizer), engine.has_attention, decoding.protect_numbers
         )
         self._has_wishes = bool(wishes and (wishes.terms or wishes.avoided))
         tokenizers = (source_tokenizer, target_tokenizer)
@@ -241,11 +246,12 @@ class Translator:
             window, refusal = _read_window(pairs, self.window_size)
             if not window and not refusal:
                 return
-            encoded = self._source_tokenizer.encode_batch([line for line, _ in window])
+            kept = [self._keeper.keep(line) for line, _ in window]
+            encoded = self._source_tokenizer.encode_batch([one.text for one in kept])
             lines_in_parts: list[list[Part]] = []
-            for (line, prefix), token_ids in zip(window, encoded, strict=True):
+            for one, (_, prefix), token_ids in zip(kept, window, encoded, strict=True):
                 try:
-                    lines_in_parts.append(self._parts(line, prefix, token_ids))
+                    lines_in_parts.append(self._parts(one, prefix, token_ids))
                 except DataError as error:
                     refusal = DataError(f"line {number + len(lines_in_parts)}: {error}")
                     break
@@ -256,19 +262,22 @@ class Translator:
             number += len(window)
         raise refusal
 
-    def _parts(self, line: str, prefix: str, token_ids: list[int]) -> list[Part]:
+    def _parts(self, kept: Kept, prefix: str, token_ids: list[int]) -> list[Part]:
         """Cut a line into what can be translated; a blank one into nothing."""
         has_prefix = bool(prefix.strip())
         if not token_ids:
             if has_prefix:
                 raise DataError(f"a blank line must have a blank prefix, got {prefix!r}")
             return []
-        segments = self._segmenter.segments(line, token_ids)
+        segments = self._segmenter.segments(kept.text, token_ids)
         sources = [segment.token_ids for segment in segments]
         asked: Sequence[PartDemands | None] = [None] * len(sources)
         if self._has_wishes or has_prefix:
-            asked = self._asked(line, sources, prefix)
-        return [Part(*one) for one in zip(sources, asked, segments, strict=True)]
+            asked = self._asked(kept.text, sources, prefix)
+        return [
+            Part(source, one, segment, kept)
+            for source, one, segment in zip(sources, asked, segments, strict=True)
+        ]
 
     def _asked(
         self, line: str, sources: Sequence[Sequence[int]], prefix: str
@@ -305,6 +314,10 @@ class Translator:
         }
         if any(part.segment.is_cut for part, _ in found):
             marks.add("cut")
+        if any(part.kept.num_left for part, _ in found):
+            marks.add("unprotected")
+        if any(part.has_lost for part in best.parts):
+            marks.add("lost")
         if any(one.has_repeats for _, one in found):
             marks.add("repeats")
         return tuple(sorted(mark for mark in marks if mark is not None))
@@ -347,7 +360,7 @@ class Translator:
         ]
 
     def _detokenize(self, part: Part, hypothesis: Hypothesis) -> TranslatedHypothesis:
-        text = self._target_tokenizer.decode(hypothesis.token_ids)
+        text, has_lost = self._keeper.restore(hypothesis, part.source_ids, part.kept)
         # A line must stay a line, whatever a tokenizer makes of tokens that are each allowed.
         text = _LINE_BREAK.sub(" ", text)
         return TranslatedHypothesis(
@@ -362,6 +375,7 @@ class Translator:
                     self._background,
                     source_gap=part.segment.gap,
                     gap=target_gap(part.segment.gap, self._languages),
+                    has_lost=has_lost,
                 ),
             ),
         )
