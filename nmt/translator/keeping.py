@@ -76,8 +76,7 @@ class Keeper:
         for gap, _, symbol in sorted(lost, reverse=True):
             text = _inserted(text, symbol, len(text_before(gap)))
         own = text if kept.num_left else without_invented(text, kept.originals)
-        num_own = sum(one in self._targets for one in ids)
-        if own != text or num_own > len(best):
+        if own != text or len(best) < len(places) or any(one in self._targets for one in ids):
             own = _SPACES.sub(" ", own).strip()  # what was left out stood between two of them
         table = {ord(symbol): original for symbol, original in kept.originals.items()}
         return own.translate(table), bool(lost)
