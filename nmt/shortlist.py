@@ -62,7 +62,7 @@ def learn_shortlist(
     eos_id: int,
     special_ids: Sequence[int] = (),
     is_joint: bool,
-    num_candidates: int = 100,
+    num_candidates: int = 50,
     num_always: int = 100,
 ) -> Shortlist:
     """Learn a shortlist from pairs of token ids, without BOS and EOS.

@@ -142,6 +142,7 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
         "--batch-size": "7",
         "--device": "cpu",
         "--threads": "2",
+        "--workers": "1",
     }
     threads = torch.get_num_threads()
     try:

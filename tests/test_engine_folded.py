@@ -42,10 +42,11 @@ def test_other_precisions_are_not_folded(dtype: torch.dtype) -> None:
     assert not can_fold(build(KINDS["general, top"]).to(dtype))
 
 
+@pytest.mark.parametrize("one_row", [False, True])
 @pytest.mark.parametrize("name", FOLDED)
-def test_it_gives_what_the_model_gives(name: str) -> None:
+def test_it_gives_what_the_model_gives(name: str, one_row: bool) -> None:
     """Over steps between which rows are repeated, put in another order and left out."""
-    plain, folded = ModelEngine(MODELS[name]), FoldedEngine(MODELS[name])
+    plain, folded = ModelEngine(MODELS[name]), FoldedEngine(MODELS[name], one_row=one_row)
     batch = make_batch()
     source, state = plain.encode(batch.source_ids, batch.source_lengths)
     source_there, state_there = folded.encode(batch.source_ids, batch.source_lengths)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,7 @@ from nmt.risk import Utility
 
 if TYPE_CHECKING:
     from nmt.recipe import DecodingRecipe
-    from nmt.translator import Request, Translator, Wishes
+    from nmt.translator import ParallelTranslator, Request, Wishes
 
 
 # That of what reads lines, which is not imported: `--help` is to be quick.
@@ -62,6 +62,7 @@ class Asked:
     batch_size: int | None
     device: Device
     threads: int | None
+    workers: int | None
 
     def check(self) -> None:
         """See that the options go together.
@@ -95,16 +96,16 @@ class Asked:
         changes = {name: value for name, value in given.items() if value is not None}
         return RunFolder(self.model[0]).recipe.decoding.model_copy(update=changes)
 
-    def load(self) -> "Translator":
-        """Return the translator that was asked for.
+    def load(self) -> "ParallelTranslator":
+        """Return the translator that was asked for; a context that ends its processes.
 
         Raises:
             NMTError: It cannot be had.
         """
-        from nmt.translator import Translator
+        from nmt.translator import ParallelTranslator, Translator
 
-        wishes = self._wishes()  # before the slow part
-        return Translator.load(
+        load = partial(
+            Translator.load,
             self.model,
             device=self.device,
             average=average_of(self.model, self.ensemble),
@@ -112,8 +113,9 @@ class Asked:
             shortlist=self.shortlist,
             decoding=self.decoding,
             request=self._request(),
-            wishes=wishes,
+            wishes=self._wishes(),
         )
+        return ParallelTranslator(load, num_workers=self.workers or 1)
 
     def _request(self) -> "Request":
         from nmt.search import SamplingOptions

@@ -55,6 +55,14 @@ DeviceOption = Annotated[Device, choice("--device", "Where to compute.", Device,
 Threads = Annotated[
     int | None, whole_number("--threads", "CPU threads to compute with. [all]", panel=MACHINE)
 ]
+Workers = Annotated[
+    int | None,
+    whole_number(
+        "--workers",
+        "Processes that share the threads and the lines: faster for long input. [1]",
+        panel=MACHINE,
+    ),
+]
 Int8 = Annotated[
     bool,
     typer.Option(

@@ -24,12 +24,13 @@ from nmt.cli.options import (
     Models,
     ShortlistOption,
     Threads,
+    Workers,
 )
 from nmt.cli.streams import check_output, open_input, open_output, read_windows, write_lines
 from nmt.errors import DataError, NMTError
 
 if TYPE_CHECKING:
-    from nmt.translator import Mark, Translation, Translator
+    from nmt.translator import Mark, ParallelTranslator, Translation
 
 
 _Input = Annotated[
@@ -99,6 +100,7 @@ def translate_command(
     batch_size: BatchSize = None,
     device: DeviceOption = "auto",
     threads: Threads = None,
+    workers: Workers = None,
 ) -> None:
     """Translate text: one line for each line, in order, blank for blank."""
     # `Asked` has a field for each of these, and complains of one that it does not know.
@@ -117,7 +119,7 @@ def _translate(asked: Asked) -> None:
 
         if asked.threads is not None:
             torch.set_num_threads(asked.threads)
-        translator = asked.load()
+        translator = stack.enter_context(asked.load())
         _check_abilities(asked, translator)
         windows = read_windows(
             source,
@@ -163,7 +165,7 @@ def _check_files(asked: Asked, source: BinaryIO) -> None:
         raise NMTError(f"{asked.alignments}: --output and --alignments must be two files")
 
 
-def _check_abilities(asked: Asked, translator: "Translator") -> None:
+def _check_abilities(asked: Asked, translator: "ParallelTranslator") -> None:
     """See that the models can give what is asked for; say so once where it is a lesser thing."""
     names = ", ".join(map(str, asked.model))
     if asked.alignments and not translator.has_attention:
@@ -199,7 +201,7 @@ def _check_prefixes(asked: Asked, num_prefixes: int, *, num_lines: int, more: st
 
 
 def _translate_windows(
-    translator: "Translator",
+    translator: "ParallelTranslator",
     windows: Iterable[list[str]],
     prefixes: list[str] | None,
     asked: Asked,

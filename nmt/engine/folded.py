@@ -10,8 +10,7 @@ context that an attention a makes of the encoder states h:
 
 and the beams of a sentence share its keys and its W h_s instead of holding copies. Sums are made in
 another order than in `nmt.model`, so log-probabilities differ in their last digits. On request the
-weights that are multiplied at every step are rounded to integers of 8 bits, which are read four
-times as fast.
+weights are rounded to integers of 8 bits, which are read four times as fast.
 """
 
 from __future__ import annotations
@@ -20,38 +19,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from nmt.engine.reading import FoldedEncoder, can_fold_encoder
+from nmt.engine.units import Lookup, Make, in_floats, in_int8, lookup, lstm, lstm_weights, tanh_
 from nmt.model import Seq2Seq
-from nmt.model.cells import lstm
-from nmt.model.products import Linear, fixed_linear, int8_linear
+from nmt.model.encoder import Encoder
+from nmt.model.products import Linear
 from nmt.model.readout import Readout
-from nmt.model.recurrent import RecurrentLayer
+from nmt.model.recurrent import RecurrentLayer, real_steps
 
 # Who reads the context: a layer, by its number from one, `feedback` or `readout`.
 _Reader = int | str
-
-
-class _Make(Protocol):
-    """Makes the map of W, (M, K), and b, (M,).
-
-    `bound` is the greatest |x| that there can be, None where there is none.
-    """
-
-    def __call__(self, weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Linear:
-        """Return the map."""
-
-
-def _in_floats(weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Linear:
-    del bound  # floats have room for any
-    return fixed_linear(weight, bias)
-
-
-def _in_int8(weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Linear:
-    return fixed_linear(weight, bias) if bound is None else int8_linear(weight, bias, bound=bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +41,8 @@ class FoldedSource:
 
     Attributes:
         keys: Encoder states as the attention compares them, (B, A, S).
-        values: What every reader of the context makes of each state, side by side, (B, S, G).
+        values: What every reader of the context makes of each state, side by side, (B, S, G); the
+            states, (B, S, D), where the readers get their context by a product at every step.
         bias: 0 at real tokens, minus infinity at padding, (B, 1, S).
         width: W, the rows of each sentence; row i is of sentence i // W.
     """
@@ -139,17 +121,24 @@ def can_fold(model: Seq2Seq) -> bool:
 class FoldedEngine:
     """A trained model as search knows it, see `Engine`; `can_fold` tells which models it takes."""
 
-    def __init__(self, model: Seq2Seq, *, int8: bool = False) -> None:
+    def __init__(self, model: Seq2Seq, *, int8: bool = False, one_row: bool = False) -> None:
         """Take a model and lay it out; later changes of its weights are not seen.
 
         Args:
             model: On the CPU.
-            int8: Round the weights of a step to 8 bits; `has_int8` tells whether that can be.
+            int8: Round the weights to 8 bits; `has_int8` tells whether that can be.
+            one_row: Most sentences will have one row, as in greedy search: W c is then faster than
+                W h_s for every s.
         """
         self._model = model.eval()
-        self._make: _Make = _in_int8 if int8 else _in_floats
+        self._make: Make = in_int8 if int8 else in_floats
+        self._encoder: FoldedEncoder | Encoder = model.encoder
+        states_bound = None
         with torch.inference_mode():
-            self._step = _Step(model, self._make)
+            if can_fold_encoder(model.encoder):
+                self._encoder = FoldedEncoder(model.encoder, self._make)
+                states_bound = self._encoder.bound
+            self._step = _Step(model, self._make, states_bound=states_bound, is_late=one_row)
             self._output = self.output_layer(slice(None))
 
     @property
@@ -173,17 +162,20 @@ class FoldedEngine:
     ) -> tuple[FoldedSource, FoldedState]:
         """Read the source once, see `Engine.encode`."""
         self._model.eval()
-        encoded, state = self._model.encode(source_ids, source_lengths)
-        bias = torch.zeros_like(encoded.mask, dtype=state.hidden.dtype)
-        bias.masked_fill_(~encoded.mask, float("-inf"))
+        states, finals = self._encoder(source_ids, source_lengths)
+        mask = real_steps(states, source_lengths)  # (B, S)
+        attention = self._model.decoder.attention
+        keys = states if attention is None else attention.keys(states)
+        hidden, cell = self._model.bridge(states, source_lengths, finals)  # (L, B, H)
+        bias = torch.zeros_like(mask, dtype=states.dtype).masked_fill_(~mask, float("-inf"))
         source = FoldedSource(
-            encoded.keys.transpose(1, 2).contiguous(),
-            self._step.values(encoded.states),
-            bias[:, None],
+            keys.transpose(1, 2).contiguous(), self._step.values(states), bias[:, None]
         )
-        hidden, cell = (part.transpose(0, 1).contiguous() for part in (state.hidden, state.cell))
         feedback = hidden.new_zeros(len(source_ids), self._step.feedback_size)
-        return source, FoldedState(hidden, cell, feedback)
+        first = FoldedState(
+            hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous(), feedback
+        )
+        return source, first
 
     @torch.inference_mode()
     def step(
@@ -234,8 +226,18 @@ class FoldedEngine:
 class _Step:
     """The equations of `nmt.model.decoder` for one token in every row."""
 
-    def __init__(self, model: Seq2Seq, make: _Make) -> None:
-        """Cut every weight up by what it is multiplied with."""
+    def __init__(
+        self, model: Seq2Seq, make: Make, *, states_bound: float | None, is_late: bool
+    ) -> None:
+        """Cut every weight up by what it is multiplied with.
+
+        Args:
+            model: The model.
+            make: Makes the linear maps.
+            states_bound: No encoder state lies outside [-it, it]; None is unknown.
+            is_late: Multiply the context of every step, and not the states of every sentence: more
+                products where a sentence has several rows, but smaller sums and copies.
+        """
         decoder = model.decoder
         self._query, self._feedback = decoder.query, decoder.feedback
         self._num_lower, self._residual_from = len(decoder.lower), decoder.residual_from
@@ -247,10 +249,10 @@ class _Step:
         embeddings = decoder.embedding.table.weight  # (V, E)
         of_context: dict[_Reader, Tensor] = {}
 
-        into, around, *biases = bottom.draw()
+        [(into, around, bias)] = lstm_weights(bottom)
         size = embeddings.size(1)
         into, of_feedback = into[:, :size], into[:, size:]
-        self._table = embeddings @ into.T + sum(biases)  # (V, 4H)
+        self._entering = lookup(embeddings, into, bias)
         if decoder.feedback == "context":
             of_context["feedback"] = of_feedback
         if decoder.feedback == "attentional":
@@ -258,11 +260,11 @@ class _Step:
         self._layers = [make(around, None, bound=1.0)]  # h and what tanh gives lie in (-1, 1)
         bound = 1.0  # of a layer's output, with what residual connections add to it
         for number, layer in enumerate(others, start=2):
-            into, around, *biases = layer.draw()
+            [(into, around, bias)] = lstm_weights(layer)
             if number > self._num_lower:
                 of_context[number] = into[:, hidden_size:]
             weight = torch.cat((into[:, :hidden_size], around), dim=1)
-            self._layers.append(make(weight, sum(biases), bound=bound))  # type: ignore[arg-type]
+            self._layers.append(make(weight, bias, bound=bound))
             bound = bound + 1 if number >= self._residual_from else 1.0
         project = partial(make, bound=bound)
         self._readout = _Readout(decoder.readout, embeddings, hidden_size, of_context, project)
@@ -274,13 +276,17 @@ class _Step:
         nothing = embeddings.new_empty(
             0, 0 if self._attention is None else self._attention.state_size
         )
-        self._of_context = torch.cat([nothing, *of_context.values()])  # (G, D)
+        of_all = torch.cat([nothing, *of_context.values()])  # (G, D)
+        self._of_context = make(of_all, None, bound=states_bound) if len(of_all) else None
+        self._is_late = is_late
 
     def values(self, states: Tensor) -> Tensor:
-        """Return what the readers of the context make of encoder states, (B, S, G)."""
-        if self._attention is None:
+        """Return what is summed up by the attention, (B, S, G), or the states themselves."""
+        if self._of_context is None:
             return states[:, :, :0]
-        return states @ self._of_context.T
+        if self._is_late:
+            return states
+        return self._of_context(states.flatten(0, 1)).view(*states.shape[:2], -1)
 
     def __call__(
         self, token_ids: Tensor, state: FoldedState, source: FoldedSource
@@ -292,7 +298,7 @@ class _Step:
         if self._query == "previous":
             found, attention = self._attend(hiddens[0], source)
         output = hiddens[0]
-        entering = self._table[token_ids]  # (N, 4H)
+        entering = self._entering(token_ids)  # (N, 4H)
         if self._feedback == "attentional":
             output = torch.cat((state.feedback, output), dim=1)
         if self._feedback == "context":
@@ -331,7 +337,7 @@ class _Step:
             query = self._attention.query_projection(query)
         by_sentence = query.view(-1, source.width, query.size(1))  # (B, W, A)
         if kind == "additive":
-            hidden = torch.tanh(by_sentence[:, :, :, None] + source.keys[:, None])  # (B, W, A, S)
+            hidden = tanh_(by_sentence[:, :, :, None] + source.keys[:, None])  # (B, W, A, S)
             energies = self._attention.energy.weight[0] @ hidden
         else:
             energies = by_sentence @ source.keys
@@ -339,6 +345,8 @@ class _Step:
             energies = energies / math.sqrt(query.size(1))
         attention = torch.softmax(energies + source.bias, dim=2)  # (B, W, S)
         sums = torch.bmm(attention, source.values).flatten(0, 1)  # (N, G)
+        if self._is_late and self._of_context is not None:
+            sums = self._of_context(sums)
         parts = torch.split(sums, list(self._readers.values()), dim=1)
         return dict(zip(self._readers, parts, strict=True)), attention.flatten(0, 1)
 
@@ -356,7 +364,7 @@ class _Readout:
     ) -> None:
         """Cut the projection up and leave the part that meets the context with the readers."""
         self._kind = readout.kind
-        self._table: Tensor | None = None
+        self._of_token: Lookup | None = None
         if readout.kind == "direct" and readout.size > hidden_size:
             readers["readout"] = torch.eye(readout.size - hidden_size)
         if readout.kind not in ("attentional", "maxout"):
@@ -365,7 +373,7 @@ class _Readout:
         embedding_size = 0
         if readout.kind == "maxout":
             embedding_size = embeddings.size(1)
-            self._table = embeddings @ weight[:, -embedding_size:].T
+            self._of_token = lookup(embeddings, weight[:, -embedding_size:])
         of_context = weight[:, hidden_size : weight.size(1) - embedding_size]
         if of_context.size(1):
             readers["readout"] = of_context
@@ -380,7 +388,7 @@ class _Readout:
         projected = self._project(hidden)
         if found is not None:
             projected = projected + found
-        if self._table is None:
-            return torch.tanh(projected)
-        pairs = projected + self._table[token_ids]
+        if self._of_token is None:
+            return tanh_(projected)
+        pairs = projected + self._of_token(token_ids)
         return pairs.view(len(pairs), -1, 2).amax(dim=2)

@@ -1,8 +1,8 @@
 """What a search finds, and how it is read back from the steps that the search kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -53,10 +53,6 @@ class Step:
     ended: Tensor
     attention: Tensor
 
-    def cpu(self) -> "Step":
-        """Return the same step on the CPU."""
-        return Step(*(getattr(self, field.name).cpu() for field in fields(self)))
-
 
 def best_hypotheses(
     steps: Sequence[Step], source_lengths: Tensor, num_hypotheses: int
@@ -76,9 +72,9 @@ def best_hypotheses(
         FloatingPointError: A sentence has no hypothesis: the model gave NaN or infinity, or rules
             forbade all.
     """
-    steps = [step.cpu() for step in steps]
+    record = _Record(steps)
     found = []
-    for sentence, ends in enumerate(_ends(steps, len(source_lengths))):
+    for sentence, ends in enumerate(record.ends(len(source_lengths))):
         if not ends:
             raise FloatingPointError(
                 f"sentence {sentence} of the batch has no hypothesis: "
@@ -87,34 +83,51 @@ def best_hypotheses(
             )
         length = int(source_lengths[sentence])
         best = sorted(ends)[:num_hypotheses]
-        found.append([_trace(steps[: last + 1], row, length) for _, last, row in best])
+        found.append([record.trace(-cost, last, row, length) for cost, last, row in best])
     return found
 
 
-def _ends(steps: Sequence[Step], num_sentences: int) -> list[list[tuple[float, int, int]]]:
-    """List where each sentence's hypotheses end, as (-score, step, row): the best sorts first."""
-    ends: list[list[tuple[float, int, int]]] = [[] for _ in range(num_sentences)]
-    for position, step in enumerate(steps):
-        for row in step.ended.nonzero().squeeze(1).tolist():
-            ends[int(step.sentences[row])].append((-float(step.scores[row]), position, row))
-    return ends
+class _Record:
+    """All steps of a search as lists: a number is read from a list sooner than from a tensor."""
 
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._parents = [step.parents.tolist() for step in steps]
+        self._token_ids = [step.token_ids.tolist() for step in steps]
+        self._log_probs = [step.log_probs.tolist() for step in steps]
+        self._endings = [
+            (
+                step.ended.nonzero().squeeze(1).tolist(),
+                step.sentences[step.ended].tolist(),
+                step.scores[step.ended].tolist(),
+            )
+            for step in steps
+        ]
+        self._attention = torch.cat([step.attention for step in steps]).cpu()
+        sizes = map(len, self._parents)
+        self._first_rows = [0, *accumulate(sizes)]  # of each step, in the attention
 
-def _trace(steps: Sequence[Step], row: int, source_length: int) -> Hypothesis:
-    """Follow the parents of a row of the last step back to the first."""
-    score, log_prob = float(steps[-1].scores[row]), float(steps[-1].log_probs[row])
-    token_ids, log_probs, attention = [], [], []
-    for step in reversed(steps):
-        token_ids.append(int(step.token_ids[row]))
-        log_probs.append(float(step.log_probs[row]))
-        attention.append(step.attention[row, :source_length])
-        row = int(step.parents[row])
-    return Hypothesis(
-        token_ids=tuple(reversed(token_ids[1:])),
-        log_prob=log_prob,
-        score=score,
-        attention=torch.stack(attention[::-1]),
-        token_log_probs=tuple(
-            after - before for before, after in pairwise([0.0, *log_probs[::-1]])
-        ),
-    )
+    def ends(self, num_sentences: int) -> list[list[tuple[float, int, int]]]:
+        """List where each sentence's hypotheses end, as (-score, step, row): best first."""
+        ends: list[list[tuple[float, int, int]]] = [[] for _ in range(num_sentences)]
+        for position, endings in enumerate(self._endings):
+            for row, sentence, score in zip(*endings, strict=True):
+                ends[sentence].append((-score, position, row))
+        return ends
+
+    def trace(self, score: float, last: int, row: int, source_length: int) -> Hypothesis:
+        """Follow the parents of a row of the step `last` back to the first."""
+        token_ids, log_probs, rows = [], [], []
+        for step in range(last, -1, -1):
+            token_ids.append(self._token_ids[step][row])
+            log_probs.append(self._log_probs[step][row])
+            rows.append(self._first_rows[step] + row)
+            row = self._parents[step][row]
+        return Hypothesis(
+            token_ids=tuple(reversed(token_ids[1:])),
+            log_prob=log_probs[0],
+            score=score,
+            attention=self._attention[rows[::-1], :source_length],
+            token_log_probs=tuple(
+                after - before for before, after in pairwise([0.0, *log_probs[::-1]])
+            ),
+        )

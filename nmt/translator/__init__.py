@@ -14,12 +14,14 @@ from nmt.translator.results import Alignment, Pieces, TranslatedHypothesis, Tran
 from nmt.translator.scoring import Scorer
 from nmt.translator.translator import Translator
 from nmt.translator.wishes import Phrase, Term, Wishes, read_avoided, read_glossary
+from nmt.translator.workers import ParallelTranslator
 
 __all__ = [
     "FEWEST_PAIRS",
     "Alignment",
     "LearnedConfidence",
     "Mark",
+    "ParallelTranslator",
     "Phrase",
     "Pieces",
     "Request",

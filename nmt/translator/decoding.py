@@ -33,6 +33,10 @@ class Request:
     sampling: SamplingOptions | None = None
     utility: Utility | None = None
 
+    def num_rows(self, beam_size: int) -> int:
+        """Return how many translations of a line are under way at once."""
+        return beam_size if self.sampling is None else self.sampling.num_samples
+
     def __post_init__(self) -> None:
         if self.sampling and not 1 <= self.num_hypotheses <= self.sampling.num_samples:
             raise ValueError(

@@ -56,6 +56,7 @@ def load(
     average: Average = "linear",
     int8: bool = False,
     shortlist: bool = False,
+    one_row: bool = False,
 ) -> Loaded:
     """Read one run folder or an ensemble of several.
 
@@ -65,6 +66,7 @@ def load(
         average: How an ensemble's probabilities become one, see `EnsembleEngine`.
         int8: Round the weights of the decoding step to 8 bits.
         shortlist: Search over the run's shortlist of target tokens.
+        one_row: Each sentence will have one row, see `FoldedEngine`.
 
     Raises:
         NMTError: A run folder cannot be used, several do not go together, there is no such device,
@@ -78,7 +80,7 @@ def load(
     trained = [load_run(folder.path, device=place) for folder in folders]
     for folder, run in zip(folders, trained, strict=True):
         _check_fast(folder, run.model, int8=int8, shortlist=shortlist)
-    engines = [_engine(run.model, int8=int8) for run in trained]
+    engines = [_engine(run.model, int8=int8, one_row=one_row) for run in trained]
     is_alone = len(engines) == 1
     first = trained[0]
     return Loaded(
@@ -90,9 +92,11 @@ def load(
     )
 
 
-def _engine(model: Seq2Seq, *, int8: bool) -> ScoringEngine:
+def _engine(model: Seq2Seq, *, int8: bool, one_row: bool) -> ScoringEngine:
     """Return the faster engine of those that can take a model."""
-    return FoldedEngine(model, int8=int8) if can_fold(model) else ModelEngine(model)
+    if can_fold(model):
+        return FoldedEngine(model, int8=int8, one_row=one_row)
+    return ModelEngine(model)
 
 
 def _check_fast(folder: RunFolder, model: Seq2Seq, *, int8: bool, shortlist: bool) -> None:
@@ -154,6 +158,16 @@ def choose_device(wanted: str) -> str:
             f"device must be auto or one that is here ({', '.join(here)}), got {wanted!r}"
         )
     return wanted
+
+
+def first_recipe(runs: Runs) -> Recipe:
+    """Return the recipe of one run, or of the first of several.
+
+    Raises:
+        NMTError: It cannot be read.
+        ValueError: There is no run folder.
+    """
+    return _folders(runs)[0].recipe
 
 
 def _folders(runs: Runs) -> list[RunFolder]:

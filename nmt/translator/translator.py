@@ -22,7 +22,7 @@ from nmt.translator.decoding import Request, search_options
 from nmt.translator.demands import Demander, PartDemands
 from nmt.translator.keeping import Keeper
 from nmt.translator.limiting import ShortlistedEngine
-from nmt.translator.loading import Loaded, Runs, load
+from nmt.translator.loading import Loaded, Runs, first_recipe, load
 from nmt.translator.marks import Mark, length_mark
 from nmt.translator.parts import Found, LineSearch, Part
 from nmt.translator.results import (
@@ -152,7 +152,6 @@ class Translator:
                 cannot be.
             ValueError: A value is outside its range.
         """
-        loaded = load(run, device=device, average=average, int8=int8, shortlist=shortlist)
         given = {
             "beam_size": beam_size,
             "length_penalty": length_penalty,
@@ -161,8 +160,16 @@ class Translator:
         }
         changes = {name: value for name, value in given.items() if value is not None}
         asked = request or Request(num_hypotheses=num_hypotheses)
-        changed = (decoding or loaded.recipe.decoding).model_copy(update=changes)
-        return cls._of(loaded, changed, asked, wishes)
+        how = (decoding or first_recipe(run).decoding).model_copy(update=changes)
+        loaded = load(
+            run,
+            device=device,
+            average=average,
+            int8=int8,
+            shortlist=shortlist,
+            one_row=asked.num_rows(how.beam_size) == 1,
+        )
+        return cls._of(loaded, how, asked, wishes)
 
     @classmethod
     def _of(
@@ -189,6 +196,16 @@ class Translator:
     def window_size(self) -> int:
         """How many lines are read before the first of them is translated."""
         return self._batch_size * _BATCHES_PER_WINDOW
+
+    @property
+    def batch_size(self) -> int:
+        """How many lines, or parts of them, are translated at once."""
+        return self._batch_size
+
+    @property
+    def background(self) -> Background:
+        """What its translations need to tell more of themselves."""
+        return self._background
 
     @property
     def has_attention(self) -> bool:

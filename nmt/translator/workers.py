@@ -1,0 +1,208 @@
+"""Translates with several processes, each with the model and its share of the cores.
+
+A step of a search has small parts that no number of threads makes faster. Two processes of one
+thread each do them at once, and translate up to a fifth more than one of two threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from nmt.errors import NMTError
+from nmt.translator.results import Background, Translation
+from nmt.translator.translator import Translator
+
+# Fewer lines for each process are translated sooner by one than given away and fetched.
+_FEWEST_BATCHES = 2
+
+# Lines, their prefixes, and the number of the first.
+_Work = tuple[Sequence[str], Sequence[str] | None, int]
+# Translations, and what was wrong with the line behind the last of them.
+_Outcome = tuple[list[Translation], NMTError | None]
+
+
+class ParallelTranslator(contextlib.AbstractContextManager["ParallelTranslator"]):
+    """A translator and helpers like it in processes of their own; a context that ends them."""
+
+    def __init__(self, load: Callable[[], Translator], *, num_workers: int) -> None:
+        """Start the helpers; the first of the workers is this process.
+
+        Args:
+            load: Makes a translator, here and in every other process, where it arrives by pickle.
+            num_workers: Processes that translate, this one included, at least 1. They share the
+                threads that PyTorch has here now.
+
+        Raises:
+            NMTError: There is no such translator.
+            ValueError: `num_workers` is below 1.
+        """
+        if num_workers < 1:
+            raise ValueError(f"num_workers must be >= 1, got {num_workers}")
+        num_threads = max(1, torch.get_num_threads() // num_workers)
+        self._translator = load()  # before there is anything to end
+        self._helpers = [_Helper(load, num_threads) for _ in range(num_workers - 1)]
+        if self._helpers:
+            torch.set_num_threads(num_threads)
+
+    def __exit__(self, *_: object) -> None:
+        for helper in self._helpers:
+            helper.end()
+
+    @property
+    def max_source_length(self) -> int:
+        """See `Translator`."""
+        return self._translator.max_source_length
+
+    @property
+    def has_attention(self) -> bool:
+        """See `Translator`."""
+        return self._translator.has_attention
+
+    @property
+    def has_confidence(self) -> bool:
+        """See `Translator`."""
+        return self._translator.has_confidence
+
+    @property
+    def window_size(self) -> int:
+        """How many lines to give at once, so that each worker has as many as it sorts by length."""
+        return self._translator.window_size * (1 + len(self._helpers))
+
+    def translate_detailed(
+        self,
+        lines: Sequence[str],
+        *,
+        prefixes: Sequence[str] | None = None,
+        first_number: int = 1,
+    ) -> Iterator[Translation]:
+        """Translate lines, shared out among the workers; see `Translator.translate_detailed`.
+
+        Raises:
+            DataError: What is asked of a line cannot be; the lines before it are given out first.
+            NMTError: A helper has been killed; the lines before its own are given out first.
+        """
+        num_shares = len(lines) // (self._translator.batch_size * _FEWEST_BATCHES)
+        helpers = self._helpers[: max(0, num_shares - 1)]
+        ends = _share_out(lines, 1 + len(helpers))
+        shares = list(zip(helpers, ends[1:-1], ends[2:], strict=True))
+        for helper, start, end in shares:
+            some = None if prefixes is None else prefixes[start:end]
+            helper.begin((lines[start:end], some, first_number + start))
+        own = None if prefixes is None else prefixes[: ends[1]]
+        outcomes = [_translate(self._translator, (lines[: ends[1]], own, first_number))]
+        outcomes += [helper.finish(self._translator.background) for helper, _, _ in shares]
+        for translations, refusal in outcomes:
+            yield from translations
+            if refusal is not None:
+                raise refusal
+
+
+class _Helper:
+    """A process that translates what it is sent."""
+
+    def __init__(self, load: Callable[[], Translator], num_threads: int) -> None:
+        context = get_context("spawn")  # a forked child of a process with threads may hang
+        self._connection, far_end = context.Pipe()
+        self._process = context.Process(
+            target=_help, args=(far_end, load, num_threads), daemon=True
+        )
+        self._process.start()
+        far_end.close()  # so that the helper's death ends the connection
+
+    def begin(self, work: _Work) -> None:
+        """Give it some lines."""
+        with contextlib.suppress(OSError):  # `finish` finds out
+            self._connection.send(work)
+
+    def finish(self, background: Background) -> _Outcome:
+        """Wait for what becomes of them; `background` is that of all translations."""
+        try:
+            data = self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._process.join()
+            reason = f"with exit code {self._process.exitcode}"
+            return [], NMTError(f"a worker process has ended {reason}; translate with fewer")
+        return _unpack(data, background)
+
+    def end(self) -> None:
+        """Let it go."""
+        self._connection.close()
+        self._process.join()
+
+
+def _help(connection: Connection, load: Callable[[], Translator], num_threads: int) -> None:
+    """Translate what comes until nothing does any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that this one helps
+    torch.set_num_threads(num_threads)
+    translator = load()
+    while True:
+        try:
+            work = connection.recv()
+        except EOFError:
+            return
+        connection.send_bytes(_pack(_translate(translator, work), translator.background))
+
+
+def _translate(translator: Translator, work: _Work) -> _Outcome:
+    lines, prefixes, first_number = work
+    translations: list[Translation] = []
+    try:
+        for translation in translator.translate_detailed(
+            lines, prefixes=prefixes, first_number=first_number
+        ):
+            translations.append(translation)
+    except NMTError as error:
+        return translations, error
+    return translations, None
+
+
+def _share_out(lines: Sequence[str], num_shares: int) -> list[int]:
+    """Return where shares of as many characters each begin and where the last one ends."""
+    totals = [0]
+    for line in lines:
+        totals.append(totals[-1] + len(line) + 1)
+    ends = [0]
+    for share in range(1, num_shares):
+        wanted = totals[-1] * share / num_shares
+        ends.append(next(place for place, total in enumerate(totals) if total >= wanted))
+    return [*ends, len(lines)]
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves the background out, which both sides have."""
+
+    def __init__(self, file: io.BytesIO, background: Background) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._background = background
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return "background" if obj is self._background else None
+
+
+class _Unpickler(pickle.Unpickler):  # noqa: S301 - of what a process of our own has sent
+    def __init__(self, file: io.BytesIO, background: Background) -> None:
+        super().__init__(file)
+        self._background = background
+
+    def persistent_load(self, _: str) -> Background:
+        return self._background
+
+
+def _pack(outcome: _Outcome, background: Background) -> bytes:
+    file = io.BytesIO()
+    _Pickler(file, background).dump(outcome)
+    return file.getvalue()
+
+
+def _unpack(data: bytes, background: Background) -> _Outcome:
+    outcome: _Outcome = _Unpickler(io.BytesIO(data), background).load()
+    return outcome
