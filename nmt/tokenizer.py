@@ -9,11 +9,13 @@ import io
 import re
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import sentencepiece
 
 from nmt.errors import TokenizerError
+from nmt.placeholders import MOST_SYMBOLS, symbols
 from nmt.recipe import TokenizerRecipe
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
@@ -92,7 +94,8 @@ class Tokenizer:
             TokenizerError: The vocabulary size does not fit the text (names the bounds), or a
                 user-defined symbol cannot be one piece.
         """
-        _check_symbols(recipe.user_defined_symbols, key="tokenizer.user_defined_symbols")
+        own_symbols = [*recipe.user_defined_symbols, *symbols(recipe.placeholders)]
+        _check_symbols(own_symbols, key="tokenizer.user_defined_symbols")
         sentencepiece.set_random_generator_seed(seed)
         stream = io.BytesIO()
         # SentencePiece leaves a line with U+2585 out: it is its own sign for the unknown
@@ -106,7 +109,7 @@ class Tokenizer:
                 character_coverage=recipe.character_coverage,
                 byte_fallback=recipe.byte_fallback,
                 normalization_rule_name=recipe.normalization_rule_name,
-                user_defined_symbols=list(recipe.user_defined_symbols),
+                user_defined_symbols=own_symbols,
                 pad_id=PAD_ID,
                 unk_id=UNK_ID,
                 bos_id=BOS_ID,
@@ -168,6 +171,12 @@ class Tokenizer:
             )
             for piece_id in range(self.vocab_size)
         ]
+
+    @property
+    def num_placeholders(self) -> int:
+        """How many of the symbols for what is not translated are pieces, the first ones on."""
+        known = takewhile(lambda symbol: self.id_of(symbol) is not None, symbols(MOST_SYMBOLS))
+        return sum(1 for _ in known)
 
     @property
     def line_break_ids(self) -> tuple[int, ...]:

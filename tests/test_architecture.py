@@ -19,6 +19,7 @@ ROOMS = (
     "errors",
     "shipped",
     "recipe",
+    "placeholders",
     "tokenizer",
     "corpus",
     "batching",

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -76,6 +77,39 @@ def test_lines_before_a_bad_byte_are_given_out_first(size: int) -> None:
     with pytest.raises(DataError, match=complaint):
         found.extend(line for window in windows for line in window)
     assert found == ["a", "b"]
+
+
+def test_bytes_that_are_not_utf_8_may_be_replaced() -> None:
+    source = io.BytesIO(b"a\nb\xe9c\r\n\xff\xfe\nd\n")
+    windows = read_windows(source, name="<stdin>", size=3, errors="replace")
+    assert list(windows) == [["a", "b\ufffdc", "\ufffd\ufffd"], ["d"]]
+
+
+def test_very_long_lines_fill_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_WINDOW_CHARACTERS", 10)
+    source = io.BytesIO(b"aaaa\nbbbbbb\n" + 11 * b"c" + b"\nd\n")
+    windows = list(read_windows(source, name="it", size=3))
+    assert windows == [["aaaa", "bbbbbb"], ["c" * 11], ["d"]]
+
+
+def test_very_long_lines_are_not_read_far_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_MAX_WAITING", 4)
+    monkeypatch.setattr(streams, "_LINE_SIZE", 10)
+
+    class Counting(io.BytesIO):
+        num_lines = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.num_lines += 1
+            return 25 * b"a" + b"\n" if self.num_lines < 100 else b""
+
+    source = Counting()
+    windows = read_windows(source, name="it", size=1)
+    assert next(windows) == ["a" * 25]
+    time.sleep(0.1)
+    # one that was given out, two that wait, one that waits to wait
+    assert source.num_lines <= 4
+    assert len(list(windows)) == 98
 
 
 class Stubborn(io.RawIOBase):

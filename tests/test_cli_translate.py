@@ -16,11 +16,13 @@ from typing import cast
 import pytest
 import torch
 from tiny_run import SOURCES, write_run
+from torch import Tensor
 
 from nmt.alignment import pharaoh
 from nmt.cli.main import main
 from nmt.confidence import FEATURES, ConfidenceModel, dump_confidence
-from nmt.engine import Average
+from nmt.engine import Average, FoldedEngine
+from nmt.placeholders import keep
 from nmt.recipe import DecodingRecipe
 from nmt.search import SamplingOptions
 from nmt.translator import Phrase, Request, Term, Translator, Wishes, translation_record
@@ -145,7 +147,9 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
     threads = torch.get_num_threads()
     try:
         words = [word for pair in options.items() for word in pair]
-        assert translate(run, "--input", source, *words, "--int8", "--shortlist") == 0
+        flags = ["--int8", "--shortlist", "--split-sentences", "--keep-repeats"]
+        flags += ["--protect-numbers"]
+        assert translate(run, "--input", source, *words, *flags) == 0
     finally:
         torch.set_num_threads(threads)
     assert given == {
@@ -162,6 +166,9 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
             max_target_length=9,
             no_repeat_ngram_size=3,
             max_source_length=30,
+            protect_numbers=True,
+            keep_repeats=True,
+            split_sentences=True,
             batch_size=7,
         ),
         "request": Request(num_hypotheses=3, num_groups=2, diversity_penalty=0.125, utility="BLEU"),
@@ -299,7 +306,72 @@ def test_long_lines_are_translated_in_parts_and_counted(
     )
 
 
+def test_sentences_that_are_to_be_translated_by_themselves_are_not_counted_as_too_long(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(monkeypatch, b"Ein Hund!  Eine Katze!\n")
+    assert translate(run, "--split-sentences") == 0
+    output = capsys.readouterr()
+    translator = Translator.load(run, split_sentences=True)
+    [expected] = translator.translate_detailed(["Ein Hund!  Eine Katze!"])
+    assert expected.text == "  ".join(translator.translate(["Ein Hund!", "Eine Katze!"]))
+    assert output == (as_output([expected.text]), "")
+    assert expected.num_parts == 2
+
+
+def test_placeholders_that_the_model_does_not_know_are_counted(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(monkeypatch, b"ein {Hund}\nnein\n<b>nein\nnein 3\n")
+    notice = (
+        "nmt: {} of 4 lines have placeholders that the model has no symbols for "
+        "(tokenizer.placeholders of its recipe); they were translated as text\n"
+    )
+    assert translate(run) == 0
+    assert capsys.readouterr().err == notice.format(2)
+    give_stdin(monkeypatch, b"ein {Hund}\nnein\n<b>nein\nnein 3\n")
+    assert translate(run, "--protect-numbers") == 0
+    assert capsys.readouterr().err == notice.format(3)
+
+
+def test_placeholders_that_the_model_knows_are_in_the_translation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_run(tmp_path / "run", "tokenizer.placeholders=4", "tokenizer.vocab_size=38").path
+    give_stdin(monkeypatch, b"ein {Hund} <b>nein</b>\nnein\n%s\n")
+    assert translate(model) == 0
+    output = capsys.readouterr()
+    first, second, third, end = output.out.split("\n")
+    for line, kept in ((first, ("{Hund}", "<b>", "</b>")), (second, ()), (third, ("%s",))):
+        assert [keep(line, num_symbols=9, numbers=False).text.count("{")] == [0]
+        assert sorted(keep(line, num_symbols=9, numbers=False).originals.values()) == sorted(kept)
+    assert end == ""
+    assert re.fullmatch(
+        r"nmt: 2 of 3 lines have placeholders that the model left out; .*\n", output.err
+    )
+
+
 # What can go wrong
+
+
+def test_too_little_memory_is_one_notice(
+    run: Path,
+    source: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    expected = as_output(Translator.load(run).translate(SOURCES))
+    encode = FoldedEngine.encode
+
+    def encode_one(engine: FoldedEngine, source_ids: Tensor, source_lengths: Tensor) -> object:
+        if len(source_ids) > 1:
+            raise torch.OutOfMemoryError
+        return encode(engine, source_ids, source_lengths)
+
+    monkeypatch.setattr(FoldedEngine, "encode", encode_one)
+    assert translate(run, "--input", source) == 0
+    notice = "nmt: out of memory with 4 sentences at once; going on with fewer\n"
+    assert capsys.readouterr() == (expected, notice)
 
 
 def test_lines_before_a_bad_byte_are_translated(
@@ -314,9 +386,28 @@ def test_lines_before_a_bad_byte_are_translated(
     )
 
 
+def test_bad_bytes_may_be_replaced(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_stdin(monkeypatch, b"ein Hund\nf\xfcr\nnein\n")
+    assert translate(run, "--errors", "replace") == 0
+    expected = Translator.load(run).translate(["ein Hund", "f\ufffdr", "nein"])
+    assert capsys.readouterr() == (as_output(expected), "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_is_one_line(
+    run: Path, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert translate(run, "--input", source, "--output", "/dev/full") == 2
+    complaint = "nmt: /dev/full: cannot be written (no space left on device)\n"
+    assert capsys.readouterr() == ("", complaint)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (["--errors", "ignore"], "--errors must be strict or replace, got 'ignore'"),
         (["--beam-size", "0"], "--beam-size must be a whole number >= 1, got '0'"),
         (["--batch-size", "0"], "--batch-size must be a whole number >= 1, got '0'"),
         (["--threads", "0"], "--threads must be a whole number >= 1, got '0'"),

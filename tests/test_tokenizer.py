@@ -9,6 +9,7 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt import placeholders
 from nmt.errors import TokenizerError
 from nmt.recipe import TokenizerRecipe
 from nmt.tokenizer import Tokenizer
@@ -168,6 +169,22 @@ def test_user_defined_symbols_stay_one_piece(model_type: str) -> None:
         assert pieces.count(symbol) == 2
     plain = train(model_type=model_type)
     assert "ab" not in plain.pieces(plain.encode("xaby"))
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_symbols_of_placeholders_stay_one_piece_and_are_counted(model_type: str) -> None:
+    assert train(model_type=model_type).num_placeholders == 0
+    tokenizer = train(model_type=model_type, placeholders=3)
+    assert tokenizer.num_placeholders == 3
+    first, second, third = placeholders.symbols(3)
+    text = f"x{first}y {second}{third}"
+    pieces = tokenizer.pieces(tokenizer.encode(text))
+    assert [one for one in pieces if one in text and len(one) == 1 and one > "\ud7ff"] == [
+        first,
+        second,
+        third,
+    ]
+    assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 def test_character_coverage_leaves_rare_characters_to_bytes() -> None:

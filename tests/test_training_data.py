@@ -1,6 +1,6 @@
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from nmt.batching import Batch
 from nmt.corpus import Cache, CleaningReport, SentencePair, TrainingSet, fingerprint
 from nmt.corpus.mapped import MappedPairs, write_pairs
 from nmt.errors import DataError, TokenizerError
+from nmt.placeholders import symbols
 from nmt.recipe import Recipe, TokenizerRecipe
 from nmt.tokenizer import Tokenizer
 from nmt.training.data import Corpora, TranslationData, load_corpora
@@ -70,6 +71,33 @@ def test_a_recipe_may_do_without_a_test_set(folder: Path) -> None:
     corpora = load_corpora(toy_recipe(folder, "data.test=null"))
     assert corpora.test is None
     assert corpora.fingerprints().keys() == {"train", "validation"}
+
+
+def test_a_share_of_the_pairs_has_symbols_for_what_is_alike(folder: Path) -> None:
+    lines = [f"it is {number}" for number in range(10, 50)]
+    for side in ("en", "de"):
+        write_lines(folder / f"train.{side}", [*lines, *read_lines(folder / f"train.{side}")])
+    cleaning = "data.cleaning.identical=false"
+    plain = load_corpora(toy_recipe(folder, cleaning))
+    one, other = (
+        load_corpora(toy_recipe(folder, cleaning, "tokenizer.placeholders=2", share))
+        for share in ("tokenizer.placeholder_share=0.5", "tokenizer.placeholder_share=1.0")
+    )
+    known = symbols(2)
+
+    def num_taught(pairs: Sequence[SentencePair]) -> int:
+        found = [[one for one in known if one in pair.source] for pair in pairs]
+        assert found == [[one for one in known if one in pair.target] for pair in pairs]
+        return sum(map(bool, found))
+
+    assert num_taught(plain.train) == 0
+    assert 10 < num_taught(one.train) < 30
+    assert num_taught(other.train) >= 40
+    assert one.validation == plain.validation
+    [tokenizer, _] = train_tokenizers(
+        other.train, toy_recipe(folder, "tokenizer.placeholders=2", "tokenizer.vocab_size=33")
+    )
+    assert tokenizer.num_placeholders == 2
 
 
 def test_reversed_data_swaps_the_sides_of_every_set(folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
@@ -68,6 +70,7 @@ def make_translator(
     beam_size: int = 2,
     length_penalty: float = 1.0,
     max_source_length: int = 1000,
+    split_sentences: bool = False,
     batch_size: int = 2,
     num_hypotheses: int = 1,
 ) -> Translator:
@@ -81,6 +84,7 @@ def make_translator(
             max_length_ratio=1.0,
             max_target_length=1000,
             max_source_length=max_source_length,
+            split_sentences=split_sentences,
             batch_size=batch_size,
         ),
         request=Request(num_hypotheses=num_hypotheses),
@@ -117,6 +121,55 @@ def test_any_text_stays_one_line_in_its_place(lines: list[str]) -> None:
     translations = make_translator(beam_size=1, batch_size=2).translate(lines)
     assert translations == [as_tokenized(line) for line in lines]
     assert not any("\n" in line or "\r" in line for line in translations)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "😀😀👩\u200d👧",
+        "مرحبا بالعالم! Hello, שלום.",
+        "ሰላም ለዓለም።",
+        "Ελλάδα и Россия 日本",
+        "\u202eright to left\u202c",
+        "\ufdd0\U0010fffe",
+        "a" * 1000,
+    ],
+)
+@pytest.mark.parametrize("longest", [30, 1000])
+def test_what_the_tokenizer_has_never_seen_comes_through(line: str, longest: int) -> None:
+    [translation] = make_translator(beam_size=1, max_source_length=longest).translate([line])
+    assert translation == line
+
+
+def test_control_characters_and_blank_lines_do_not_move_a_line() -> None:
+    lines = ["\0", "a\0\x07b", "\x1b[31mred", "   ", "\x7f", "\u200b", "b"]
+    translations = make_translator(beam_size=1).translate(lines)
+    assert translations == [as_tokenized(line) for line in lines]
+    assert (translations[3], translations[-1]) == ("", "b")
+
+
+def test_what_is_no_text_is_refused_after_the_lines_before_it() -> None:
+    translations = make_translator().translate_detailed(["a", "b\udc80", "c"], first_number=7)
+    assert next(translations).text == "a"
+    complaint = r"^line 8 must be text that UTF-8 can hold, got '\\udc80' as its character 2$"
+    with pytest.raises(DataError, match=complaint):
+        next(translations)
+
+
+def test_very_long_lines_fill_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.translator.translator.WINDOW_CHARACTERS", 10)
+    asked = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal asked
+        for line in ["aaaa", "bbbbbb", "c", "d"]:
+            asked += 1
+            yield line
+
+    translations = make_translator(batch_size=2).translate_detailed(lines())
+    assert next(translations).text == "aaaa"
+    assert asked == 2
+    assert [one.text for one in translations] == ["bbbbbb", "c", "d"]
 
 
 def test_line_ends_are_no_part_of_the_lines() -> None:
@@ -205,10 +258,32 @@ def test_a_long_line_is_translated_in_parts_and_nothing_of_it_is_lost() -> None:
     translator = make_translator(engine, max_source_length=longest)
     short, long = translator.translate_detailed(["A cat", line])
     assert (short.text, short.num_parts) == ("A cat", 1)
-    # Each sentence just fits, so each is a part.
+    # Each sentence fits, so each is a part.
     assert (long.text, long.num_parts) == (line, 15)
     assert max(max(lengths) for lengths in engine.lengths) == longest + 1
     assert translator.max_source_length == longest
+
+
+def test_sentences_are_translated_by_themselves_with_their_own_spacing() -> None:
+    line = "\t".join([*SENTENCES, *SENTENCES]).replace("!\t", "!  ")
+    whole, *singles = make_translator(split_sentences=True).translate_detailed([line, *SENTENCES])
+    assert (whole.text, whole.num_parts) == (line, 6)
+    assert [single.num_parts for single in singles] == [1, 1, 1]
+    assert whole.score == pytest.approx(2 * sum(single.score for single in singles))
+    [together] = make_translator().translate_detailed([line])
+    assert (together.text, together.num_parts) == (as_tokenized(line), 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(lines=st.lists(texts, max_size=20), longest=st.integers(20, 30), split=st.booleans())
+def test_any_text_in_parts_stays_one_line_in_its_place(
+    lines: list[str], longest: int, split: bool
+) -> None:
+    translator = make_translator(beam_size=1, max_source_length=longest, split_sentences=split)
+    translations = translator.translate(lines)
+    for line, translation in zip(lines, translations, strict=True):
+        assert "".join(translation.split()) == "".join(as_tokenized(line).split())
+        assert len(f"a{translation}a".splitlines()) == 1 or translation == as_tokenized(line)
 
 
 def test_hypotheses_of_parts_are_joined_to_the_best_of_the_line() -> None:
@@ -507,6 +582,32 @@ def test_a_real_model_translates_a_line_the_same_in_any_company(run: Path) -> No
     together = Translator.load(run, batch_size=20).translate(lines)
     backwards = Translator.load(run, batch_size=2).translate(lines[::-1])
     assert alone == together == backwards[::-1]
+
+
+def test_one_translator_serves_many_threads_and_models_do_not_disturb_each_other(
+    run: Path, trained_run: RunFolder
+) -> None:
+    translators = [
+        Translator.load(run, batch_size=2),
+        Translator.load(trained_run.path, batch_size=3),
+        Translator.load([run, run], batch_size=2),
+    ]
+    lines = [[*SOURCES, "der Hund"], ["1 2 3", "5 5", "9 8 7 6", "4"], [*SOURCES[::-1]]]
+    expected = [
+        list(translator.translate_detailed(of_one))
+        for translator, of_one in zip(translators, lines, strict=True)
+    ]
+    together = Barrier(6)
+
+    def work(number: int) -> list[Translation]:
+        translator, of_one = translators[number % 3], lines[number % 3]
+        together.wait()
+        return [one for _ in range(5) for one in translator.translate_detailed(of_one)]
+
+    with ThreadPoolExecutor(6) as pool:
+        for number, found in enumerate(pool.map(work, range(6))):
+            texts = [(one.text, one.num_parts) for one in expected[number % 3]]
+            assert [(one.text, one.num_parts) for one in found] == texts * 5
 
 
 def test_a_run_that_is_not_there_or_a_device_that_is_not_here_is_refused(

@@ -179,6 +179,7 @@ def test_a_model_of_several_languages_is_asked_for_one(tmp_path: Path) -> None:
     for one, line in ((short, lines[0]), (cut, lines[2])):
         alignment = one.alignment
         source = one.hypotheses[0].pieces.source
+        assert alignment.matrix is not None
         assert all(len(row) == len(source) for row in alignment.matrix)
         # words are those of the line, and none of them is the tag
         words = {word for word, _ in alignment.words}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nmt.cli.options import Device, Ensemble, average_of
 from nmt.cli.searching import GlossaryMode, Normalization
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from nmt.translator import ParallelTranslator, Request, Wishes
 
 
+# That of what reads lines, which is not imported: `--help` is to be quick.
+Errors = Literal["strict", "replace"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """The options of `nmt translate`; None where one was not given."""
@@ -25,6 +29,7 @@ class Asked:
     to: str | None
     input_file: Path | None
     output_file: Path | None
+    errors: Errors
     n_best: int | None
     as_json: bool
     alignments: Path | None
@@ -37,6 +42,9 @@ class Asked:
     min_length: int | None
     max_length: int | None
     no_repeat_ngram: int | None
+    protect_numbers: bool
+    keep_repeats: bool
+    split_sentences: bool
     groups: int | None
     diversity_penalty: float | None
     sample: int | None
@@ -81,6 +89,9 @@ class Asked:
             "min_target_length": self.min_length,
             "max_target_length": self.max_length,
             "no_repeat_ngram_size": self.no_repeat_ngram,
+            "protect_numbers": self.protect_numbers or None,
+            "keep_repeats": self.keep_repeats or None,
+            "split_sentences": self.split_sentences or None,
             "batch_size": self.batch_size,
         }
         changes = {name: value for name, value in given.items() if value is not None}

@@ -75,6 +75,22 @@ NoRepeatNgram = Annotated[
         panel=SEARCH,
     ),
 ]
+KeepRepeats = Annotated[
+    bool,
+    typer.Option(
+        "--keep-repeats",
+        help="Leave translations that go round in circles, and do not search them again.",
+        rich_help_panel=SEARCH,
+    ),
+]
+SplitSentences = Annotated[
+    bool,
+    typer.Option(
+        "--split-sentences",
+        help="Translate each sentence of a line by itself. [lines that are too long alone]",
+        rich_help_panel=SEARCH,
+    ),
+]
 Groups = Annotated[
     int | None,
     whole_number(
@@ -135,6 +151,14 @@ Mbr = Annotated[
     ),
 ]
 
+ProtectNumbers = Annotated[
+    bool,
+    typer.Option(
+        "--protect-numbers",
+        help="Keep numbers as they are, with a model that knows placeholders.",
+        rich_help_panel=_WISHES,
+    ),
+]
 PrefixFile = Annotated[
     Path | None,
     typer.Option(

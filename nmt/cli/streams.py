@@ -12,19 +12,53 @@ from pathlib import Path
 from queue import Empty, Queue
 from stat import S_ISREG
 from threading import Thread
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from nmt.errors import DataError, NMTError
 
+if TYPE_CHECKING:
+    from nmt.corpus.files import Errors
+
 _CHUNK_SIZE = 1 << 16
-# Lines read ahead: enough for any window, and little beside a model in memory.
+# A window takes no more lines when it has so many characters.
+_WINDOW_CHARACTERS = 1 << 20
+# Lines read ahead: enough for any window, and little beside a model in memory. A long line counts
+# as several.
 _MAX_WAITING = 1 << 14
+_LINE_SIZE = 1 << 10
 # Seconds without a new line, after which those that are there are kept waiting no longer.
 _PAUSE = 0.02
 
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes | None: ...
+
+
+_Item = str | Exception | None
+
+
+class _Waiting(Queue[_Item]):
+    """A queue that is full by what its lines weigh, not by their number."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._weight = 0
+
+    def _qsize(self) -> int:
+        return self._weight
+
+    def _put(self, item: _Item) -> None:
+        super()._put(item)
+        self._weight += _weight(item)
+
+    def _get(self) -> _Item:
+        item: _Item = super()._get()
+        self._weight -= _weight(item)
+        return item
+
+
+def _weight(item: _Item) -> int:
+    return 1 + len(item) // _LINE_SIZE if isinstance(item, str) else 1
 
 
 @contextmanager
@@ -84,17 +118,20 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         yield stream
 
 
-def read_windows(stream: BinaryIO, *, name: str, size: int) -> Iterator[list[str]]:
+def read_windows(
+    stream: BinaryIO, *, name: str, size: int, errors: "Errors" = "strict"
+) -> Iterator[list[str]]:
     """Read lines as they come.
 
-    A window is given out when it is full, at the end of the input, and when the input pauses: a
-    program that writes one line and waits for its translation gets it. A file never pauses, so its
-    windows are always the same.
+    A window is given out when it is full, which very long lines make it sooner, at the end of the
+    input, and when the input pauses: a program that writes one line and waits for its translation
+    gets it. A file never pauses, so its windows are always the same.
 
     Args:
         stream: Where to read from.
         name: What complaints call it.
         size: How many lines a window may have, at least 1.
+        errors: What is done about a line that is not UTF-8.
 
     Yields:
         Lines without their ends, at least one.
@@ -102,14 +139,15 @@ def read_windows(stream: BinaryIO, *, name: str, size: int) -> Iterator[list[str
     Raises:
         DataError: The input cannot be read or is not UTF-8; the lines before that are given out.
     """
-    waiting: Queue[str | Exception | None] = Queue(_MAX_WAITING)
+    waiting = _Waiting(_MAX_WAITING)
     # A daemon: it may wait for input that never comes when this program wants to end.
-    Thread(target=_read_ahead, args=(stream, name, waiting), daemon=True).start()
+    Thread(target=_read_ahead, args=(stream, name, errors, waiting), daemon=True).start()
     pause = None if _is_file(stream) else _PAUSE
-    item: str | Exception | None = ""
+    item: _Item = ""
     while isinstance(item, str):
         window: list[str] = []
-        while len(window) < size:
+        num_characters = 0
+        while len(window) < size and num_characters < _WINDOW_CHARACTERS:
             try:
                 item = waiting.get(timeout=pause if window else None)
             except Empty:
@@ -117,6 +155,7 @@ def read_windows(stream: BinaryIO, *, name: str, size: int) -> Iterator[list[str
             if not isinstance(item, str):
                 break
             window.append(item)
+            num_characters += len(item)
         if window:
             yield window
     if item is not None:
@@ -140,12 +179,12 @@ def write_lines(stream: BinaryIO, lines: Iterable[str], *, name: str) -> None:
         raise NMTError(f"{name}: cannot be written ({_reason(error)})") from error
 
 
-def _read_ahead(stream: _Readable, name: str, waiting: "Queue[str | Exception | None]") -> None:
+def _read_ahead(stream: _Readable, name: str, errors: "Errors", waiting: _Waiting) -> None:
     """Put the lines where they wait, behind them None, or the error that ended the reading."""
     from nmt.corpus.files import decode_lines
 
     try:
-        for line in decode_lines(_raw_lines(stream), name=name):
+        for line in decode_lines(_raw_lines(stream), name=name, errors=errors):
             waiting.put(line)
         waiting.put(None)
     except OSError as error:

@@ -1,16 +1,18 @@
 """`nmt translate`: lines of text in, lines of text out."""
 
+import logging
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from nmt.cli import searching
-from nmt.cli.asked import Asked
-from nmt.cli.declaring import whole_number
+from nmt.cli.asked import Asked, Errors
+from nmt.cli.declaring import choice, whole_number
 from nmt.cli.options import (
     Alignments,
     BatchSize,
@@ -29,7 +31,7 @@ from nmt.cli.streams import check_output, open_input, open_output, read_windows,
 from nmt.errors import DataError, NMTError
 
 if TYPE_CHECKING:
-    from nmt.translator import ParallelTranslator, Translation
+    from nmt.translator import Mark, ParallelTranslator, Translation
 
 
 _Input = Annotated[
@@ -38,6 +40,10 @@ _Input = Annotated[
 ]
 _Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="By default stdout.")
+]
+_ErrorsOption = Annotated[
+    Errors,
+    choice("--errors", "Stop at bytes that are not UTF-8, or put U+FFFD there.", Errors),
 ]
 _NBest = Annotated[
     int | None,
@@ -62,6 +68,7 @@ def translate_command(
     to: To = None,
     input_file: _Input = None,
     output_file: _Output = None,
+    errors: _ErrorsOption = "strict",
     n_best: _NBest = None,
     as_json: _Json = False,
     alignments: Alignments = None,
@@ -74,6 +81,8 @@ def translate_command(
     min_length: searching.MinLength = None,
     max_length: searching.MaxLength = None,
     no_repeat_ngram: searching.NoRepeatNgram = None,
+    keep_repeats: searching.KeepRepeats = False,
+    split_sentences: searching.SplitSentences = False,
     groups: searching.Groups = None,
     diversity_penalty: searching.DiversityPenalty = None,
     sample: searching.Sample = None,
@@ -85,6 +94,7 @@ def translate_command(
     prefix_file: searching.PrefixFile = None,
     glossary: searching.GlossaryFile = None,
     glossary_mode: searching.GlossaryModeOption = None,
+    protect_numbers: searching.ProtectNumbers = False,
     preference_bonus: searching.PreferenceBonus = None,
     avoid: searching.AvoidFile = None,
     int8: Int8 = False,
@@ -102,6 +112,7 @@ def translate_command(
 def _translate(asked: Asked) -> None:
     # What can go wrong goes wrong before anything slow begins, and before old output is gone.
     with ExitStack() as stack:
+        stack.enter_context(_notices())
         source = stack.enter_context(open_input(asked.input_file))
         _check_files(asked, source)
         asked.check()
@@ -113,7 +124,10 @@ def _translate(asked: Asked) -> None:
         translator = stack.enter_context(asked.load())
         _check_abilities(asked, translator)
         windows = read_windows(
-            source, name=str(asked.input_file or "<stdin>"), size=translator.window_size
+            source,
+            name=str(asked.input_file or "<stdin>"),
+            size=translator.window_size,
+            errors=asked.errors,
         )
         if source.isatty():
             windows = _with_prompt(windows)
@@ -126,6 +140,22 @@ def _translate(asked: Asked) -> None:
             if links:
                 write_lines(links, _links_of(translations), name=str(asked.alignments))
             num_lines += len(translations)
+
+
+class _Notices(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"nmt: {record.getMessage()}", file=sys.stderr)
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """Print warnings as what else is said."""
+    log, handler = logging.getLogger("nmt"), _Notices(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _check_files(asked: Asked, source: BinaryIO) -> None:
@@ -183,6 +213,7 @@ def _translate_windows(
     Where a line cannot be translated as asked, those before it are yielded before the complaint.
     """
     num_lines = num_long = 0
+    marks: Counter[Mark] = Counter()
     for window in windows:
         own = None if prefixes is None else prefixes[num_lines : num_lines + len(window)]
         lines = window if own is None else window[: len(own)]
@@ -202,12 +233,31 @@ def _translate_windows(
         if prefixes is not None and num_lines > len(prefixes):
             _check_prefixes(asked, len(prefixes), num_lines=num_lines, more=" or more")
         num_long += sum(translation.num_parts > 1 for translation in translations)
+        marks.update(mark for translation in translations for mark in translation.marks)
     if prefixes is not None:
         _check_prefixes(asked, len(prefixes), num_lines=num_lines)
-    if num_long:
+    if num_long and not asked.split_sentences:
         print(
             f"nmt: {num_long} of {num_lines} lines had more than {translator.max_source_length} "
             "tokens and were translated in parts",
+            file=sys.stderr,
+        )
+    _tell_of_placeholders(marks, num_lines)
+
+
+def _tell_of_placeholders(marks: "Counter[Mark]", num_lines: int) -> None:
+    """Say what became of placeholders, where not all is well."""
+    if marks["lost"]:
+        print(
+            f"nmt: {marks['lost']} of {num_lines} lines have placeholders that the model left out; "
+            "they were put where it looked at them",
+            file=sys.stderr,
+        )
+    if marks["unprotected"]:
+        print(
+            f"nmt: {marks['unprotected']} of {num_lines} lines have placeholders that the model "
+            "has no symbols for (tokenizer.placeholders of its recipe); they were translated as "
+            "text",
             file=sys.stderr,
         )
 

@@ -13,7 +13,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from nmt.errors import DataError
 
@@ -65,18 +65,25 @@ def _decoded_blocks(path: Path) -> Iterator[list[str]]:
         raise DataError(f"{path}: cannot be read ({reason.lower()})") from error
 
 
-def decode_lines(raw_lines: Iterable[bytes], *, name: str | Path) -> Iterator[str]:
+# What is done about bytes that are not UTF-8: an error, or U+FFFD in their place.
+Errors = Literal["strict", "replace"]
+
+
+def decode_lines(
+    raw_lines: Iterable[bytes], *, name: str | Path, errors: Errors = "strict"
+) -> Iterator[str]:
     """Read lines of UTF-8 as they come, see `read_lines`.
 
     Args:
         raw_lines: The lines with their line ends, from the first on.
         name: What complaints call the file.
+        errors: What is done about a line that is not UTF-8.
 
     Raises:
         DataError: A line is not UTF-8.
     """
     for number, raw in enumerate(raw_lines, start=1):
-        yield from _decode_block(raw, name, number=number)
+        yield from _decode_block(raw, name, number=number, errors=errors)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -98,12 +105,14 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield b"".join(begun)
 
 
-def _decode_block(block: bytes, name: str | Path, *, number: int) -> list[str]:
+def _decode_block(
+    block: bytes, name: str | Path, *, number: int, errors: Errors = "strict"
+) -> list[str]:
     """Return the lines of a block, the first of which has this number in its file."""
     if number == 1:
         _refuse_utf16(block, name)
     try:
-        text = block.decode("utf-8")
+        text = block.decode("utf-8", errors)
     except UnicodeDecodeError as error:
         num_before = block.count(b"\n", 0, error.start)
         place = error.start - (block.rfind(b"\n", 0, error.start) + 1)

@@ -18,7 +18,9 @@ from nmt.corpus.hashes import find_repeated, hash_pairs
 from nmt.corpus.hub import HubStream, describe_hub
 from nmt.corpus.load import pairs_of
 from nmt.corpus.pairs import Block, SentencePair
+from nmt.corpus.teaching import taught
 from nmt.errors import DataError
+from nmt.placeholders import Teaching
 from nmt.recipe import CleaningRecipe, HubSet
 
 
@@ -69,6 +71,7 @@ class PairStream:
         held_out: Pairs that must not be trained on.
         ratio: The median of the target's length over the source's.
         reverse: Swap the sides.
+        teaching: How symbols for what is not translated get into the pairs; None is not at all.
     """
 
     corpus_set: HubSet
@@ -76,6 +79,7 @@ class PairStream:
     held_out: Sequence[SentencePair]
     ratio: float | None
     reverse: bool
+    teaching: Teaching | None = None
 
     def lots(self, place: StreamPlace) -> Iterator[tuple[StreamPlace, list[SentencePair]]]:
         """Yield lots of pairs, and where each begins, from a place on; at its end the set anew.
@@ -106,4 +110,5 @@ class PairStream:
         sources, targets, numbers = zip(*chunk, strict=True)
         pairs = pairs_of(sources, targets, reverse=self.reverse)
         repeated = find_repeated(np.array(hash_pairs(pairs), dtype=np.uint64))
-        return cleaner.clean(Block(pairs, numbers), repeated.tolist())
+        kept = cleaner.clean(Block(pairs, numbers), repeated.tolist())
+        return kept if self.teaching is None else taught(kept, self.teaching)

@@ -27,7 +27,9 @@ from nmt.corpus.mapped import MappedPairs, write_pairs
 from nmt.corpus.numbers import NumberFile
 from nmt.corpus.pairs import Block, SentencePair
 from nmt.corpus.stream import PairStream
+from nmt.corpus.teaching import taught
 from nmt.errors import DataError
+from nmt.placeholders import Teaching
 from nmt.recipe import (
     BuiltinSet,
     CorpusSet,
@@ -75,6 +77,7 @@ def prepare_training_sets(
     *,
     validation: Sequence[SentencePair],
     test: Sequence[SentencePair],
+    teaching: Teaching | None = None,
 ) -> list[TrainingSet]:
     """Return the training sets of a recipe, made anew where that has not been done before.
 
@@ -83,13 +86,14 @@ def prepare_training_sets(
         data: Where they come from, and what is left out.
         validation: The validation set.
         test: The test set; empty for none.
+        teaching: How symbols for what is not translated get into the pairs; None is not at all.
 
     Raises:
         DataError: One cannot be read, is not parallel or is empty, too little is left, or the cache
             cannot be written.
     """
     prepared = [
-        _prepare(cache, _Origin(name, one, data, validation, test))
+        _prepare(cache, _Origin(name, one, data, validation, test, teaching))
         for name, one in data.named_train_sets()
     ]
     num_kept = sum(len(one.pairs) for one in prepared)
@@ -110,6 +114,11 @@ class _Origin:
     data: DataRecipe
     validation: Sequence[SentencePair]
     test: Sequence[SentencePair]
+    teaching: Teaching | None
+
+    def taught(self, pairs: list[SentencePair]) -> list[SentencePair]:
+        """Return pairs with symbols in some of them, where they are taught."""
+        return pairs if self.teaching is None else taught(pairs, self.teaching)
 
     @property
     def held_out(self) -> list[SentencePair]:
@@ -146,6 +155,7 @@ def _prepare(cache: Cache, origin: _Origin) -> TrainingSet:
         "can_be_compared": origin.can_be_compared,
         "validation": fingerprint(origin.in_its_direction("validation")),
         "test": fingerprint(origin.in_its_direction("test")),
+        "teaching": None if origin.teaching is None else asdict(origin.teaching),
     }
     folder, facts = cache.obtain("pairs", key, lambda part: _write(part, origin))
     report = CleaningReport.from_dict(facts["cleaning"])
@@ -165,7 +175,8 @@ def _stream(origin: _Origin, ratio: float | None) -> PairStream | None:
     data, corpus_set = origin.data, origin.corpus_set
     if not isinstance(corpus_set, HubSet) or corpus_set.streaming is None:
         return None
-    return PairStream(corpus_set, data.cleaning, origin.held_out, ratio, data.reverse)
+    cleaning, teaching = data.cleaning, origin.teaching
+    return PairStream(corpus_set, cleaning, origin.held_out, ratio, data.reverse, teaching)
 
 
 class Fingerprint:
@@ -222,7 +233,7 @@ def _write(folder: Path, origin: _Origin) -> Facts:
     raw = _read(folder, origin)
     cleaner = Cleaner(data.cleaning, origin.held_out, raw.ratio)
     digest = Fingerprint()
-    write_pairs(folder / _PAIRS_FILE, map(digest.add, _cleaned(raw, cleaner)))
+    write_pairs(folder / _PAIRS_FILE, map(digest.add, map(origin.taught, _cleaned(raw, cleaner))))
     report = cleaner.report()
     if isinstance(data.train, tuple):
         check_any(report, name=f"data.{origin.name} ({describe_set(origin.corpus_set)})")

@@ -27,6 +27,10 @@ class TokenizerRecipe(Section):
             null is off. For `unigram` how much likelier the likely ways to cut are (subword
             regularization, Kudo 2018), for `bpe` the share of merges left out (BPE-dropout,
             Provilkov et al. 2020): 0.1 is a start for either.
+        placeholders: Symbols that stand for what is not translated, such as URLs and {name}; as
+            many are kept of a line. 0 is none.
+        placeholder_share: Share of the training pairs in which what is alike on both sides,
+            numbers and names too, becomes such symbols.
     """
 
     vocab_size: Annotated[int, Field(ge=1, le=10_000_000)] = 8000
@@ -40,6 +44,8 @@ class TokenizerRecipe(Section):
     user_defined_symbols: tuple[str, ...] = ()
     sample_sentences: PositiveInt | None = 200_000
     sampling_alpha: Annotated[float, Field(gt=0, le=1)] | None = None
+    placeholders: Annotated[int, Field(ge=0, le=1000)] = 0
+    placeholder_share: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
 Cell = Literal["lstm", "gru", "rnn", "layer_norm_lstm"]
@@ -382,7 +388,11 @@ class DecodingRecipe(Section):
         min_target_length: Shortest translation, in tokens, EOS included.
         max_target_length: Longest translation, in tokens, EOS included.
         no_repeat_ngram_size: So many tokens never follow each other twice; null lets them.
-        max_source_length: Longer lines, in tokens, are translated in parts.
+        protect_numbers: Keep numbers as they are, too, with a model that knows placeholders.
+        keep_repeats: Leave translations that go round in circles as they are, and do not search
+            them again with no three tokens twice.
+        max_source_length: Longer lines, in tokens, are translated in parts: sentence by sentence.
+        split_sentences: Translate all lines sentence by sentence.
         batch_size: Sentences translated at once.
     """
 
@@ -395,7 +405,10 @@ class DecodingRecipe(Section):
     min_target_length: PositiveInt = 1
     max_target_length: PositiveInt = 400
     no_repeat_ngram_size: PositiveInt | None = None
+    protect_numbers: bool = False
+    keep_repeats: bool = False
     max_source_length: PositiveInt = 200
+    split_sentences: bool = False
     batch_size: PositiveInt = 64
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from nmt.corpus import (
     prepare_training_sets,
 )
 from nmt.errors import DataError
+from nmt.placeholders import Teaching
 from nmt.recipe import Recipe
 from nmt.tokenizer import Tokenizer, tag_ids
 from nmt.training.mapped import MappedBatches
@@ -94,7 +95,14 @@ def load_corpora(recipe: Recipe) -> Corpora:
     cache = Cache(data.cache_dir)
     validation = load_pairs(data.validation, reverse=data.reverse)
     test = load_pairs(data.test, reverse=data.reverse) if data.test else None
-    training_sets = prepare_training_sets(cache, data, validation=validation, test=test or [])
+    symbols = recipe.tokenizer
+    teaching = None
+    if symbols.placeholders:
+        seed = recipe.training.seed
+        teaching = Teaching(symbols.placeholders, symbols.placeholder_share, seed)
+    training_sets = prepare_training_sets(
+        cache, data, validation=validation, test=test or [], teaching=teaching
+    )
     for one in training_sets:
         place = f"data.{one.name}: " if len(training_sets) > 1 else ""
         for warning in one.warnings:

@@ -1,6 +1,5 @@
 """Text in, text out: one line for each line. Knows nothing of how the model was trained."""
 
-from nmt.translator.cutting import cut_points
 from nmt.translator.decoding import Request
 from nmt.translator.learning import (
     FEWEST_PAIRS,
@@ -9,6 +8,7 @@ from nmt.translator.learning import (
     sentence_qualities,
 )
 from nmt.translator.loading import choose_device
+from nmt.translator.marks import Mark
 from nmt.translator.records import score_record, translation_record
 from nmt.translator.results import Alignment, Pieces, TranslatedHypothesis, Translation
 from nmt.translator.scoring import Scorer
@@ -20,6 +20,7 @@ __all__ = [
     "FEWEST_PAIRS",
     "Alignment",
     "LearnedConfidence",
+    "Mark",
     "ParallelTranslator",
     "Phrase",
     "Pieces",
@@ -31,7 +32,6 @@ __all__ = [
     "Translator",
     "Wishes",
     "choose_device",
-    "cut_points",
     "learn_confidence",
     "read_avoided",
     "read_glossary",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nmt.translator.results import TranslatedHypothesis, Translation
@@ -13,9 +14,9 @@ _DIGITS = 6
 def translation_record(translation: Translation) -> dict[str, Any]:
     """Return all there is to say of a translation: what `nmt translate --json` writes.
 
-    Keys are `text`, `score`, `confidence`, `log_prob`, `hypotheses` (a list of `text`, `log_prob`,
-    `score`, `confidence`, `token_log_probs`), and of the best one `pieces` and `alignment`, see
-    `detail_record`.
+    Keys are `text`, `score`, `confidence`, `log_prob`, `num_parts`, `marks` (a list, see `Mark`),
+    `hypotheses` (a list of `text`, `log_prob`, `score`, `confidence`, `token_log_probs`), and of
+    the best one `pieces` and `alignment`, see `detail_record`.
     """
     best = translation.hypotheses[0]
     hypotheses = [_hypothesis_record(one) for one in translation.hypotheses]
@@ -24,6 +25,8 @@ def translation_record(translation: Translation) -> dict[str, Any]:
         "score": translation.score,
         "confidence": hypotheses[0]["confidence"],
         "log_prob": best.log_prob,
+        "num_parts": translation.num_parts,
+        "marks": list(translation.marks),
         "hypotheses": hypotheses,
         **detail_record(best),
     }
@@ -72,8 +75,13 @@ def _alignment_record(hypothesis: TranslatedHypothesis) -> dict[str, Any] | None
     if not all(part.background.has_attention for part in hypothesis.parts):
         return None
     alignment = hypothesis.alignment
+    matrix = alignment.matrix
     return {
         "words": [list(link) for link in alignment.words],
         "pieces": [list(link) for link in alignment.pieces],
-        "matrix": [[round(weight, _DIGITS) for weight in row] for row in alignment.matrix],
+        "matrix": None if matrix is None else _rounded(matrix),
     }
+
+
+def _rounded(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[round(weight, _DIGITS) for weight in row] for row in matrix]

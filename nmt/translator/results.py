@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, chain
 
 from nmt.alignment import Links, piece_links, word_links
 from nmt.confidence import ConfidenceModel
 from nmt.errors import NMTError
 from nmt.search import Hypothesis
 from nmt.tokenizer import EOS_ID, Tokenizer
+from nmt.translator.marks import Mark
+
+# A matrix of more numbers than these is for nobody's eyes, and a long line's would fill the memory.
+_LARGEST_MATRIX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,13 @@ class Alignment:
             on in `Pieces`; `</s>` has no links.
         words: Likewise for words, which white space parts, counted from 0.
         matrix: For each target piece how much attention each source piece had when it was found, 0
-            in other parts of the line.
+            in other parts of the line; None for a line in parts where it had more than 1,000,000
+            numbers.
     """
 
     pieces: Links
     words: Links
-    matrix: tuple[tuple[float, ...], ...]
+    matrix: tuple[tuple[float, ...], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,17 @@ class TranslatedPart:
         source_ids: Tokens of the part, without EOS, the tags before them included.
         hypothesis: Its translation.
         background: What is needed to tell more.
+        source_gap: What stands in the line between the part before and this one.
+        gap: The white space between their translations.
+        has_lost: Whether the model left something out that is kept, and it was put back.
     """
 
     source_ids: Sequence[int]
     hypothesis: Hypothesis
     background: Background
+    source_gap: str = ""
+    gap: str = ""
+    has_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +158,16 @@ class Translation:
         score: The score of it; 0, the highest there is, for a blank line.
         hypotheses: The best translations, the best first; an empty one for a blank line.
         num_parts: How many parts the line was translated in: 0 where it is blank, more than 1 where
-            it is longer than `max_source_length`. The log-probabilities and the scores of parts
-            add up.
+            it is longer than `max_source_length` or was to be split into its sentences. The
+            log-probabilities and the scores of parts add up.
+        marks: What looks wrong with the best one, see `Mark`; nothing most often.
     """
 
     text: str
     score: float
     hypotheses: tuple[TranslatedHypothesis, ...]
     num_parts: int
+    marks: tuple[Mark, ...] = ()
 
     @property
     def log_prob(self) -> float:
@@ -173,15 +188,55 @@ class Translation:
 NOTHING = TranslatedHypothesis("", 0.0, 0.0)
 
 
-def join(before: TranslatedHypothesis, after: TranslatedHypothesis) -> TranslatedHypothesis:
-    """Put the translation of a part behind that of the parts before it."""
+def join(translations: Sequence[TranslatedHypothesis]) -> TranslatedHypothesis:
+    """Put the translations of the parts of a line together, each of one part."""
+    if len(translations) == 1:
+        return translations[0]
+    texts: list[str] = []
+    for translation in translations:
+        if translation.text:
+            [part] = translation.parts
+            texts += [part.gap if texts else "", translation.text]
     return TranslatedHypothesis(
-        text=" ".join(filter(None, (before.text, after.text))),
-        log_prob=before.log_prob + after.log_prob,
-        score=before.score + after.score,
-        token_log_probs=before.token_log_probs + after.token_log_probs,
-        parts=before.parts + after.parts,
+        text="".join(texts),
+        log_prob=sum((one.log_prob for one in translations), start=0.0),
+        score=sum((one.score for one in translations), start=0.0),
+        token_log_probs=tuple(chain.from_iterable(one.token_log_probs for one in translations)),
+        parts=tuple(chain.from_iterable(one.parts for one in translations)),
     )
+
+
+def best_choices(scores: Sequence[Sequence[float]], count: int) -> list[list[int]]:
+    """Find the best ways to choose one of each part's translations.
+
+    Args:
+        scores: Those of the translations of each part, at least one; they add up.
+        count: How many ways are wanted, at least 1.
+
+    Returns:
+        The best ways, as many as there are, the best first: a place in each part's scores.
+    """
+    totals = [0.0]
+    # for each part and each of the best ways up to it: which way it goes on from, and its choice
+    steps: list[list[tuple[int, int]]] = []
+    for of_part in scores:
+        continued = [
+            (total + score, (way, choice))
+            for way, total in enumerate(totals)
+            for choice, score in enumerate(of_part)
+        ]
+        best = heapq.nlargest(count, continued, key=lambda one: one[0])
+        totals = [total for total, _ in best]
+        steps.append([step for _, step in best])
+    return [_retraced(steps, way) for way in range(len(totals))]
+
+
+def _retraced(steps: Sequence[Sequence[tuple[int, int]]], way: int) -> list[int]:
+    choices = []
+    for of_part in reversed(steps):
+        way, choice = of_part[way]
+        choices.append(choice)
+    return choices[::-1]
 
 
 def _align(parts: Sequence[TranslatedPart]) -> Alignment:
@@ -195,30 +250,34 @@ def _align(parts: Sequence[TranslatedPart]) -> Alignment:
         pieces += [(source + source_start, target + target_start) for source, target in links]
         numbers = part.background.target_tokenizer.word_numbers(part.hypothesis.token_ids)
         of_part = word_links(links, source_words, numbers)
-        words += [(source, target + num_words) for source, target in of_part]
-        num_words += max(numbers, default=-1) + 1
+        # without a gap the word before goes on
+        first = num_words if part.gap or not num_words else num_words - 1
+        words += [(source, target + first) for source, target in of_part]
+        num_words = max(first + max(numbers, default=-1) + 1, num_words)
         source_start += len(part.source_ids) + 1
         target_start += len(part.hypothesis.token_ids) + 1
     # a cut may go through a word, whose links then come from two parts
-    return Alignment(tuple(pieces), tuple(sorted(set(words))), tuple(_rows(parts)))
+    is_small = len(parts) == 1 or source_start * target_start <= _LARGEST_MATRIX
+    matrix = tuple(_rows(parts)) if is_small else None
+    return Alignment(tuple(pieces), tuple(sorted(set(words))), matrix)
 
 
 def _source_words(parts: Sequence[TranslatedPart]) -> Iterator[list[int]]:
     """Yield for each part the numbers of its pieces' words; a cut may go through a word."""
-    if not parts:
-        return
-    known = parts[0].background
-    bare = [part.source_ids[known.num_tags :] for part in parts]
-    line = [token_id for token_ids in bare for token_id in token_ids]
-    numbers = iter(known.source_tokenizer.word_numbers(line))
-    for token_ids in bare:
-        yield [*[-1] * known.num_tags, *(next(numbers) for _ in token_ids)]
+    num_words = 0
+    for part in parts:
+        known = part.background
+        bare = part.source_ids[known.num_tags :]
+        numbers = known.source_tokenizer.word_numbers(bare)
+        first = num_words if part.source_gap or not num_words else num_words - 1
+        yield [-1] * known.num_tags + [n if n < 0 else n + first for n in numbers]
+        num_words = max(first + max(numbers, default=-1) + 1, num_words)
 
 
 def _rows(parts: Sequence[TranslatedPart]) -> Iterator[tuple[float, ...]]:
     """Yield the attention of each target piece to all source pieces of the line."""
     widths = [len(part.source_ids) + 1 for part in parts]
-    for place, part in enumerate(parts):
-        before, behind = sum(widths[:place]), sum(widths[place + 1 :])
+    for part, start in zip(parts, accumulate(widths, initial=0), strict=False):
+        before, behind = start, sum(widths) - start - len(part.source_ids) - 1
         for row in part.hypothesis.attention.tolist():
             yield (*[0.0] * before, *row, *[0.0] * behind)

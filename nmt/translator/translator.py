@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
-from itertools import islice, pairwise, repeat
+from itertools import repeat
 
 from nmt.bleu import tokenizer_for
 from nmt.confidence import ConfidenceModel
 from nmt.engine import Average, Engine, FoldedEngine
 from nmt.errors import DataError, NMTError
+from nmt.placeholders import Kept
 from nmt.recipe import DecodingRecipe, Recipe
 from nmt.risk import rank_candidates, weights_of
 from nmt.search import Hypothesis
 from nmt.shortlist import Shortlist
 from nmt.tokenizer import Tokenizer
-from nmt.translator.cutting import cut_points
+from nmt.translator.cutting import target_gap
 from nmt.translator.decoding import Request, changed, search_options
-from nmt.translator.demands import Demander
+from nmt.translator.demands import Demander, PartDemands
+from nmt.translator.keeping import Keeper
 from nmt.translator.limiting import ShortlistedEngine
-from nmt.translator.loading import Runs, first_recipe, load
-from nmt.translator.parts import LineSearch, Part
+from nmt.translator.loading import Loaded, Runs, first_recipe, load
+from nmt.translator.marks import Mark, length_mark
+from nmt.translator.parts import Found, LineSearch, Part
 from nmt.translator.results import (
     NOTHING,
     Background,
     TranslatedHypothesis,
     TranslatedPart,
     Translation,
+    best_choices,
     join,
 )
+from nmt.translator.segments import Segmenter
 from nmt.translator.wishes import Wishes
 
 # Lines are sorted by length among so many batches: enough that sentences of a batch are alike.
 _BATCHES_PER_WINDOW = 16
+# Lines of a window have no more characters than these, the last one aside.
+WINDOW_CHARACTERS = 1 << 20
 
 _LINE_BREAK = re.compile(r"[\n\r]+")
 
@@ -56,6 +61,7 @@ class Translator:
         shortlist: Shortlist | None = None,
         bleu_tokenizer: str = "13a",
         tag_ids: Sequence[int] = (),
+        languages: tuple[str, str] = ("", ""),
     ) -> None:
         """Put the parts together; `Translator.load` takes them from a run folder.
 
@@ -70,6 +76,7 @@ class Translator:
             shortlist: The target tokens to search over, for a `FoldedEngine`; None is all.
             bleu_tokenizer: What BLEU counts as words where it is the utility.
             tag_ids: What stands before every source: which language is asked for.
+            languages: The codes of source and target: how sentences end, and what stands between.
 
         Raises:
             NMTError: The beam is wider than the vocabulary, what is asked for needs attention and
@@ -84,6 +91,8 @@ class Translator:
         self._max_source_length = decoding.max_source_length
         self._batch_size = decoding.batch_size
         self._bleu_tokenizer = bleu_tokenizer
+        self._languages = languages
+        self._segmenter = Segmenter(source_tokenizer, languages[0], decoding)
         self._background = Background(
             source_tokenizer,
             target_tokenizer,
@@ -92,6 +101,9 @@ class Translator:
             num_tags=len(tag_ids),
         )
         self._tag_ids = list(tag_ids)
+        self._keeper = Keeper(
+            (source_tokenizer, target_tokenizer), engine.has_attention, decoding.protect_numbers
+        )
         self._has_wishes = bool(wishes and (wishes.terms or wishes.avoided))
         tokenizers = (source_tokenizer, target_tokenizer)
         self._demander = Demander(wishes or Wishes(), tokenizers, self._options)
@@ -100,6 +112,7 @@ class Translator:
             self._options,
             self._request.sampling,
             self._demander,
+            keep_repeats=decoding.keep_repeats,
         )
 
     @classmethod
@@ -111,6 +124,7 @@ class Translator:
         beam_size: int | None = None,
         length_penalty: float | None = None,
         batch_size: int | None = None,
+        split_sentences: bool | None = None,
         num_hypotheses: int = 1,
         average: Average = "linear",
         int8: bool = False,
@@ -125,9 +139,10 @@ class Translator:
         Args:
             run: Run folders, exported files or names on the hub, `hub:owner/name`; one or several.
             device: Where to compute: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
-            beam_size: In the place of what `decoding` says, as are the next two; None leaves it.
+            beam_size: In the place of what `decoding` says, as are the next three; None leaves it.
             length_penalty: How much longer translations are favoured, at least 0.
             batch_size: Sentences translated at once, at least 1.
+            split_sentences: Translate each sentence of a line by itself.
             num_hypotheses: Translations wanted of each line, from 1 to `beam_size`.
             average: How an ensemble's probabilities become one, `linear` or `log`.
             int8: Round the weights to 8 bits: faster, a little less exact.
@@ -148,19 +163,35 @@ class Translator:
             beam_size=beam_size,
             length_penalty=length_penalty,
             batch_size=batch_size,
+            split_sentences=split_sentences,
         )
         fast = {"int8": int8, "shortlist": shortlist, "one_row": asked.num_rows(how.beam_size) == 1}
         loaded = load(run, device=device, average=average, **fast)
+        return cls._of(loaded, how, asked, wishes, target_lang)
+
+    @classmethod
+    def _of(
+        cls,
+        loaded: Loaded,
+        decoding: DecodingRecipe,
+        request: Request,
+        wishes: Wishes | None,
+        target_lang: str | None,
+    ) -> Translator:
         return cls(
             *loaded.tokenizers,
             loaded.engine,
-            how,
-            request=asked,
+            decoding,
+            request=request,
             wishes=wishes,
             confidence_model=loaded.confidence_model,
             shortlist=loaded.shortlist,
-            bleu_tokenizer=_bleu_tokenizer(loaded.recipe, asked, target_lang),
+            bleu_tokenizer=_bleu_tokenizer(loaded.recipe, request, target_lang),
             tag_ids=loaded.tag_ids(target_lang),
+            languages=(
+                loaded.recipe.data.direction[0],
+                target_lang or loaded.recipe.data.direction[1],
+            ),
         )
 
     @property
@@ -227,8 +258,7 @@ class Translator:
         """
         if isinstance(lines, str):
             raise TypeError(f"lines must be a list of lines or the like, got one string: {lines!r}")
-        # an open file gives its lines with their ends
-        bare = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+        bare = _bare(lines, first_number)
         pairs = zip(bare, repeat("")) if prefixes is None else _paired(bare, prefixes, first_number)
         return self._translate_windows(pairs, first_number)
 
@@ -240,11 +270,12 @@ class Translator:
             window, refusal = _read_window(pairs, self.window_size)
             if not window and not refusal:
                 return
-            encoded = self._source_tokenizer.encode_batch([line for line, _ in window])
+            kept = [self._keeper.keep(line) for line, _ in window]
+            encoded = self._source_tokenizer.encode_batch([one.text for one in kept])
             lines_in_parts: list[list[Part]] = []
-            for (line, prefix), token_ids in zip(window, encoded, strict=True):
+            for one, (_, prefix), token_ids in zip(kept, window, encoded, strict=True):
                 try:
-                    lines_in_parts.append(self._parts(line, prefix, token_ids))
+                    lines_in_parts.append(self._parts(one, prefix, token_ids))
                 except DataError as error:
                     refusal = DataError(f"line {number + len(lines_in_parts)}: {error}")
                     break
@@ -255,56 +286,83 @@ class Translator:
             number += len(window)
         raise refusal
 
-    def _parts(self, line: str, prefix: str, token_ids: list[int]) -> list[Part]:
+    def _parts(self, kept: Kept, prefix: str, token_ids: list[int]) -> list[Part]:
         """Cut a line into what can be translated; a blank one into nothing."""
         has_prefix = bool(prefix.strip())
         if not token_ids:
             if has_prefix:
                 raise DataError(f"a blank line must have a blank prefix, got {prefix!r}")
             return []
-        pieces = self._source_tokenizer.pieces(token_ids)
-        cuts = [0, *cut_points(pieces, self._max_source_length), len(pieces)]
-        bare = [token_ids[start:end] for start, end in pairwise(cuts)]
-        sources = [[*self._tag_ids, *part] for part in bare]
-        if not self._has_wishes and not has_prefix:
-            return [Part(source, None) for source in sources]
+        segments = self._segmenter.segments(kept.text, token_ids)
+        bare = [segment.token_ids for segment in segments]
+        asked: Sequence[PartDemands | None] = [None] * len(bare)
+        if self._has_wishes or has_prefix:
+            asked = self._asked(kept.text, bare, prefix)
+        return [
+            Part([*self._tag_ids, *segment.token_ids], one, segment, kept)
+            for one, segment in zip(asked, segments, strict=True)
+        ]
+
+    def _asked(
+        self, line: str, bare: Sequence[Sequence[int]], prefix: str
+    ) -> Sequence[PartDemands]:
+        """Tell what is asked of each part of a line, and see that there is room for it."""
         asked = self._demander.demands(line, bare, prefix)
+        sources = [[*self._tag_ids, *part] for part in bare]
         for source, one in zip(sources, asked, strict=True):
             self._demander.check_room(len(source) + 1, one)
-        return [Part(source, one) for source, one in zip(sources, asked, strict=True)]
+        return asked
 
-    def _translation(self, found: Sequence[tuple[Part, Sequence[Hypothesis]]]) -> Translation:
+    def _translation(self, found: Sequence[tuple[Part, Found]]) -> Translation:
         """Join the hypotheses of the parts of a line to the best ones of the line."""
         parts = [
-            [self._detokenize(part, hypothesis) for hypothesis in hypotheses]
-            for part, hypotheses in found
+            [self._detokenize(part, hypothesis) for hypothesis in one.hypotheses]
+            for part, one in found
         ]
+        if not found:
+            return Translation(NOTHING.text, NOTHING.score, (NOTHING,), num_parts=0)
         joined = self._join_samples(parts) if self._request.sampling else self._join_best(parts)
-        if parts and self._request.utility:
+        if self._request.utility:
             joined = self._by_expected_utility(joined)
         best = tuple(joined[: self._request.num_hypotheses])
-        return Translation(best[0].text, best[0].score, best, num_parts=len(parts))
+        return Translation(
+            best[0].text, best[0].score, best, len(parts), self._marks(found, best[0])
+        )
+
+    def _marks(
+        self, found: Sequence[tuple[Part, Found]], best: TranslatedHypothesis
+    ) -> tuple[Mark, ...]:
+        """Tell what looks wrong with the best translation of a line."""
+        marks: set[Mark | None] = {
+            length_mark(len(part.hypothesis.token_ids) + 1, len(part.source_ids) + 1, self._options)
+            for part in best.parts
+        }
+        if any(part.segment.is_cut for part, _ in found):
+            marks.add("cut")
+        if any(part.kept.num_left for part, _ in found):
+            marks.add("unprotected")
+        if any(part.has_lost for part in best.parts):
+            marks.add("lost")
+        if any(one.has_repeats for _, one in found):
+            marks.add("repeats")
+        return tuple(sorted(mark for mark in marks if mark is not None))
 
     def _join_best(
         self, parts: Sequence[Sequence[TranslatedHypothesis]]
     ) -> list[TranslatedHypothesis]:
         """Return the best ways to put hypotheses of all parts together, best first."""
-        best = [NOTHING]
-        for hypotheses in parts:
-            continued = [join(before, after) for before in best for after in hypotheses]
-            best = heapq.nlargest(
-                self._options.num_hypotheses, continued, key=lambda hypothesis: hypothesis.score
-            )
-        return best
+        scores = [[hypothesis.score for hypothesis in hypotheses] for hypotheses in parts]
+        return [
+            join([of_part[choice] for of_part, choice in zip(parts, choices, strict=True)])
+            for choices in best_choices(scores, self._options.num_hypotheses)
+        ]
 
     @staticmethod
     def _join_samples(
         parts: Sequence[Sequence[TranslatedHypothesis]],
     ) -> list[TranslatedHypothesis]:
         """Put the first samples of all parts together, the second ones, and so on."""
-        if not parts:
-            return [NOTHING]
-        return [reduce(join, of_line, NOTHING) for of_line in zip(*parts, strict=True)]
+        return [join(of_line) for of_line in zip(*parts, strict=True)]
 
     def _by_expected_utility(
         self, candidates: Sequence[TranslatedHypothesis]
@@ -327,7 +385,7 @@ class Translator:
         ]
 
     def _detokenize(self, part: Part, hypothesis: Hypothesis) -> TranslatedHypothesis:
-        text = self._target_tokenizer.decode(hypothesis.token_ids)
+        text, has_lost = self._keeper.restore(hypothesis, part.source_ids, part.kept)
         # A line must stay a line, whatever a tokenizer makes of tokens that are each allowed.
         text = _LINE_BREAK.sub(" ", text)
         return TranslatedHypothesis(
@@ -335,8 +393,34 @@ class Translator:
             hypothesis.log_prob,
             hypothesis.score,
             hypothesis.token_log_probs,
-            (TranslatedPart(part.source_ids, hypothesis, self._background),),
+            (
+                TranslatedPart(
+                    part.source_ids,
+                    hypothesis,
+                    self._background,
+                    source_gap=part.segment.gap,
+                    gap=target_gap(part.segment.gap, self._languages),
+                    has_lost=has_lost,
+                ),
+            ),
         )
+
+
+def _bare(lines: Iterable[str], first_number: int) -> Iterator[str]:
+    """Yield lines without the ends that an open file gives with them.
+
+    Raises:
+        DataError: A line is no text.
+    """
+    for number, line in enumerate(lines, start=first_number):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"line {number} must be text that UTF-8 can hold, got {line[error.start]!r} as its "
+                f"character {error.start + 1}"
+            ) from error
+        yield line.removesuffix("\n").removesuffix("\r")
 
 
 def _paired(
@@ -365,9 +449,14 @@ def _read_window(
 ) -> tuple[list[tuple[str, str]], DataError | None]:
     """Return the next pairs, `size` at most, and what went wrong behind the last of them."""
     window: list[tuple[str, str]] = []
+    num_characters = 0
     try:
-        for pair in islice(pairs, size):
+        while len(window) < size and num_characters < WINDOW_CHARACTERS:
+            pair = next(pairs, None)
+            if pair is None:
+                break
             window.append(pair)  # one by one: what came before an error is kept
+            num_characters += len(pair[0])
     except DataError as error:
         return window, error
     return window, None
