@@ -89,6 +89,8 @@ def test_a_run_goes_on_from_another_with_its_tokenizers_and_a_new_schedule(groun
     assert (entry["epoch"], entry["step"]) == (1, 3)
     digest = hashlib.sha256(base.weights_file.read_bytes()).hexdigest()
     assert run.versions()["finetuned_from"] == {"run": str(base.path), "weights": digest}
+    assert base.shortlist_file.exists()
+    assert not run.shortlist_file.exists()  # its data has but some of the words
     assert f"| fine-tuned from | {base.path} |" in run.card_file.read_text(encoding="utf-8")
     assert {file: file.read_bytes() for file in base.path.rglob("*") if file.is_file()} == files
 

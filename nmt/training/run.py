@@ -279,7 +279,8 @@ def _train(
         fit(recipe, folder, model, data, corpora.validation, stops=stops)
     if not folder.confidence_file.exists():
         _learn_confidence(recipe, folder, corpora)
-    if not folder.shortlist_file.exists():
+    # what it is fine-tuned on has but some of the words that it knows
+    if recipe.finetune is None and not folder.shortlist_file.exists():
         num_pairs = write_shortlist(folder, corpora.train)
         _log.info("shortlist: learned from %d training pairs", num_pairs)
     _evaluate(recipe, folder, corpora, model)

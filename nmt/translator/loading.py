@@ -153,8 +153,8 @@ def _shortlist(folders: Sequence[RunFolder]) -> Shortlist:
     )
     if found is None:
         raise CheckpointError(
-            f"{folder.path} has no {folder.shortlist_file.name}: it was trained by a version that "
-            "made none; translate without a shortlist"
+            f"{folder.path} has no {folder.shortlist_file.name}: it was fine-tuned, or trained by "
+            "a version that made none; translate without a shortlist"
         )
     return found
 
