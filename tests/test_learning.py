@@ -106,6 +106,7 @@ def test_the_run_folder_is_complete(trained_run: RunFolder) -> None:
         "report/hypotheses.txt",
         "report/report.md",
         "report/scores.json",
+        "shortlist.safetensors",
         "source.model",
         "target.model",
         "versions.json",

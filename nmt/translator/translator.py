@@ -142,14 +142,9 @@ class Translator:
                 cannot be.
             ValueError: A value is outside its range.
         """
-        given = {
-            "beam_size": beam_size,
-            "length_penalty": length_penalty,
-            "batch_size": batch_size,
-        }
-        changes = {name: value for name, value in given.items() if value is not None}
         asked = request or Request(num_hypotheses=num_hypotheses)
-        how = (decoding or first_recipe(run).decoding).model_copy(update=changes)
+        sizes = (beam_size, length_penalty, batch_size)
+        how = _changed(decoding or first_recipe(run).decoding, *sizes)
         loaded = load(
             run,
             device=device,
@@ -421,3 +416,15 @@ def _shortlisted(
             f"got {decoding.beam_size}"
         )
     return ShortlistedEngine(engine, shortlist)
+
+
+def _changed(
+    decoding: DecodingRecipe,
+    beam_size: int | None,
+    length_penalty: float | None,
+    batch_size: int | None,
+) -> DecodingRecipe:
+    """Return how to decode with the values that are given; None leaves one as it is."""
+    given = {"beam_size": beam_size, "length_penalty": length_penalty, "batch_size": batch_size}
+    changes = {name: value for name, value in given.items() if value is not None}
+    return decoding.model_copy(update=changes)
