@@ -138,8 +138,7 @@ class Translator:
             wishes: What they shall hold and what not.
 
         Raises:
-            NMTError: A run folder cannot be used, there is no such device, or what is asked for
-                cannot be.
+            NMTError: A run cannot be used, there is no such device, or it cannot do what is asked.
             ValueError: A value is outside its range.
         """
         asked = request or Request(num_hypotheses=num_hypotheses)
