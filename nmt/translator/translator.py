@@ -153,8 +153,7 @@ class Translator:
             target_lang: The language to translate into; None is the recipe's.
 
         Raises:
-            NMTError: A run folder cannot be used, there is no such device, or what is asked for
-                cannot be.
+            NMTError: A run cannot be used, there is no such device, or it cannot do what is asked.
             ValueError: A value is outside its range.
         """
         asked = request or Request(num_hypotheses=num_hypotheses)
