@@ -93,19 +93,11 @@ class Translator:
         self._bleu_tokenizer = bleu_tokenizer
         self._languages = languages
         self._segmenter = Segmenter(source_tokenizer, languages[0], decoding)
-        self._background = Background(
-            source_tokenizer,
-            target_tokenizer,
-            engine.has_attention,
-            confidence_model,
-            num_tags=len(tag_ids),
-        )
+        tokenizers, has_attention = (source_tokenizer, target_tokenizer), engine.has_attention
+        self._background = Background(*tokenizers, has_attention, confidence_model, len(tag_ids))
         self._tag_ids = list(tag_ids)
-        self._keeper = Keeper(
-            (source_tokenizer, target_tokenizer), engine.has_attention, decoding.protect_numbers
-        )
+        self._keeper = Keeper(tokenizers, has_attention, decoding.protect_numbers)
         self._has_wishes = bool(wishes and (wishes.terms or wishes.avoided))
-        tokenizers = (source_tokenizer, target_tokenizer)
         self._demander = Demander(wishes or Wishes(), tokenizers, self._options)
         self._search = LineSearch(
             engine if shortlist is None else _shortlisted(engine, shortlist, decoding),
