@@ -60,6 +60,7 @@ def learn_shortlist(
     *,
     vocab_sizes: tuple[int, int],
     eos_id: int,
+    pad_id: int,
     special_ids: Sequence[int] = (),
     is_joint: bool,
     num_candidates: int = 50,
@@ -72,6 +73,7 @@ def learn_shortlist(
         target: Target token ids.
         vocab_sizes: Of source and target.
         eos_id: The end of a target.
+        pad_id: What fills sources up; it needs no token, so that padding changes nothing.
         special_ids: Other tokens that are always on the list, such as BOS.
         is_joint: Both sides have the same tokens: each is then a candidate for itself, as names and
             numbers are.
@@ -89,6 +91,7 @@ def learn_shortlist(
     candidates = np.full((vocab_sizes[0], num_candidates + own), eos_id, dtype=np.int32)
     if is_joint:
         candidates[:, 0] = np.arange(vocab_sizes[0])
+        candidates[pad_id, 0] = eos_id
     candidates[tokens[kept], ranks[kept] + own] = links.target_tokens[order][kept]
     counts = np.bincount(links.all_targets, minlength=vocab_sizes[1])
     frequent = np.argsort(-counts, kind="stable")[:num_always]

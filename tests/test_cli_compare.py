@@ -196,3 +196,48 @@ def test_a_comparison_is_not_replaced_unasked(
     assert compare(tmp_path, *systems) == 2
     assert "out: holds a report already (scores.json, index.html)" in capsys.readouterr().err
     assert compare(tmp_path, *systems, "--overwrite") == 0
+
+
+def test_references_of_unequal_length_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)]
+    references = ["--reference", write(tmp_path / "ref", REFERENCES), "--reference"]
+    for lines in (REFERENCES[:2], [*REFERENCES, "more"]):
+        assert compare(tmp_path, *files, *references, write(tmp_path / "ref2", lines)) == 2
+        expected = f"nmt: --reference 2 has {len(lines)} lines, the first has 3; "
+        assert capsys.readouterr().err.startswith(expected)
+        assert not (tmp_path / "out").exists()
+
+
+def test_equal_scores_are_never_taken_for_different(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With 100 resamples p of equal outputs is 1/101 in sacreBLEU."""
+    files = [write(tmp_path / "a", FIRST), write(tmp_path / "b", FIRST)]
+    reference = ["--reference", write(tmp_path / "ref", REFERENCES)]
+    arguments = [*files, *reference, "--resamples", "100", "--trials", "100"]
+    assert main(["compare", *arguments, "--report", str(tmp_path / "out")]) == 0
+    found = capsys.readouterr().out
+    assert "p = 0.0099 bootstrap" in found
+    assert "*" not in found
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert 'class="sure"' not in page
+
+
+def test_one_sentence_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [write(tmp_path / "a", FIRST[:1]), write(tmp_path / "b", SECOND[:1])]
+    assert compare(tmp_path, *files, "--reference", write(tmp_path / "ref", REFERENCES[:1])) == 0
+    output = capsys.readouterr()
+    assert "warning: of one sentence intervals and p mean nothing\n" in output.err
+    assert "*" not in output.out
+
+
+@pytest.mark.parametrize("pair", ["foo", "-de", "en-"])
+def test_a_language_pair_is_two(
+    pair: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)]
+    reference = write(tmp_path / "ref", REFERENCES)
+    assert compare(tmp_path, *files, "--reference", reference, f"--language-pair={pair}") == 2
+    assert capsys.readouterr().err.startswith("nmt: --language-pair must be two languages such as")

@@ -181,6 +181,23 @@ def test_options_reach_the_translator(run: Path, source: Path, given: dict[str, 
     }
 
 
+@pytest.mark.parametrize("option", ["--prefix-file", "--glossary", "--avoid"])
+@pytest.mark.parametrize("target", ["--output", "--alignments"])
+def test_what_is_read_beside_the_input_is_not_written_over(
+    option: str,
+    target: str,
+    run: Path,
+    source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "beside"
+    file.write_bytes(b"a\tb\n")
+    assert translate(run, "--input", source, option, file, target, file) == 2
+    assert capsys.readouterr().err == f"nmt: {file}: {target} and {option} must be two files\n"
+    assert file.read_bytes() == b"a\tb\n"
+
+
 def test_a_shortlist_that_is_not_there_is_one_line(
     run: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Folders that are kept: whole or not there, whatever comes in between."""
 
+import json
 import os
 import re
 import resource
@@ -77,7 +78,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "unmarked", "garbled"])
+@pytest.mark.parametrize("damage", ["cut", "other", "facts", "missing", "unmarked", "garbled"])
 def test_a_damaged_folder_is_built_anew_and_told_of(
     damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -85,6 +86,11 @@ def test_a_damaged_folder_is_built_anew_and_told_of(
     folder, _ = cache.obtain("kind", {}, build)
     if damage == "cut":
         (folder / "file").write_text("te", encoding="utf-8")
+    elif damage == "other":  # of the same size
+        (folder / "file").write_text("TEXT", encoding="utf-8")
+    elif damage == "facts":
+        marker = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+        (folder / "done.json").write_text(json.dumps({**marker, "facts": {}}), encoding="utf-8")
     elif damage == "missing":
         (folder / "file").unlink()
     elif damage == "unmarked":

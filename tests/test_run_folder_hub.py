@@ -155,7 +155,7 @@ def test_what_stands_behind_hub_is_its_name() -> None:
 
 def test_the_card_of_the_hub_has_its_languages_and_its_name(run: RunFolder) -> None:
     card = hub_card(run, "me/tiny")
-    assert card.startswith("---\nlanguage:\n- de\n- en\nlibrary_name: nmt\n")
+    assert card.startswith('---\nlanguage:\n- "de"\n- "en"\nlibrary_name: nmt\n')
     assert "nmt translate --model hub:me/tiny < source.txt > target.txt\n" in card
     assert "python translate.py --model hub:me/tiny < source.txt > target.txt\n" in card
     assert "--model runs/mine" not in card

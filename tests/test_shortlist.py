@@ -19,7 +19,7 @@ from nmt.shortlist import (
     load_shortlist,
 )
 
-EOS = 3
+PAD, EOS = 0, 3
 Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]
 
 
@@ -32,6 +32,7 @@ def learn(
         target,
         vocab_sizes=(12, 12),
         eos_id=EOS,
+        pad_id=PAD,
         is_joint=is_joint,
         num_candidates=candidates,
         num_always=always,
@@ -109,6 +110,7 @@ def test_special_tokens_are_on_every_list() -> None:
         [[5]],
         vocab_sizes=(5, 6),
         eos_id=EOS,
+        pad_id=PAD,
         special_ids=[2, 1],
         is_joint=False,
         num_always=0,
@@ -121,6 +123,7 @@ def test_tokens_of_a_joint_vocabulary_may_be_copied() -> None:
     assert candidates_of(shortlist, 4) == [4, 5]
     assert candidates_of(shortlist, 10) == [10]
     assert allowed_of(shortlist, [[10, 4]]) == [[EOS, 4, 5, 10]]
+    assert allowed_of(shortlist, [[10, PAD]]) == allowed_of(shortlist, [[10]])
 
 
 def test_of_a_long_corpus_some_pairs_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_run import SOURCES, write_run
 
+from nmt.confidence import FEATURES, ConfidenceModel, dump_confidence
 from nmt.engine import FoldedEngine, ModelEngine
 from nmt.errors import CheckpointError, NMTError
 from nmt.model.products import has_int8
@@ -153,3 +154,12 @@ def test_a_plain_engine_takes_no_shortlist(run: RunFolder) -> None:
         else:
             with pytest.raises(TypeError, match="for a FoldedEngine, got ModelEngine"):
                 Translator(*parts, engine, decoding, shortlist=shortlist)
+
+
+def test_over_a_shortlist_there_is_no_confidence(run: RunFolder) -> None:
+    zeros, ones = (0.0,) * len(FEATURES), (1.0,) * len(FEATURES)
+    content = dump_confidence(ConfidenceModel(zeros, ones, zeros, 0.0))
+    run.confidence_file.write_text(content, encoding="utf-8")
+    give_shortlist(run, [[4]])
+    assert Translator.load(run.path).has_confidence
+    assert not Translator.load(run.path, shortlist=True).has_confidence

@@ -131,7 +131,11 @@ def _ground(
     known = given if given is not None else (told.references if told else [])
     direction = told.direction if told else ("", "")
     if language_pair is not None:
-        source_lang, _, target_lang = language_pair.partition("-")
+        source_lang, dash, target_lang = language_pair.partition("-")
+        if not (source_lang and dash and target_lang):
+            raise DataError(
+                f"--language-pair must be two languages such as en-de, got {language_pair!r}"
+            )
         direction = source_lang, target_lang
     if bleu_tokenizer is None and told is not None and language_pair is None:
         bleu_tokenizer = _tokenizer_of(told.signatures.get("BLEU", ""))
@@ -168,13 +172,21 @@ def _tokenizer_of(signature: str) -> str | None:
 def _print_table(comparison: "Comparison") -> None:
     for metric in comparison.metrics:
         print(f"{metric.name}  {metric.bootstrap_signature}  {metric.randomization_signature}")
+        first = metric.systems[0]
         for row in metric.systems:
             line = f"  {row.value:.2f} (μ = {row.mean:.2f} ± {row.half_width:.2f})"
             if row.p_bootstrap is not None and row.p_randomization is not None:
-                bootstrap, randomization = _p(row.p_bootstrap), _p(row.p_randomization)
+                # equal scores are no difference, whatever chance is counted to
+                may_differ = row.value != first.value and comparison.num_sentences > 1
+                bootstrap, randomization = (
+                    _p(value, may_differ=may_differ)
+                    for value in (row.p_bootstrap, row.p_randomization)
+                )
                 line += f"  p = {bootstrap} bootstrap, {randomization} randomization"
             print(f"{line}  {row.system}")
+    if comparison.num_sentences == 1:
+        print("warning: of one sentence intervals and p mean nothing", file=sys.stderr)
 
 
-def _p(value: float) -> str:
-    return f"{value:.4f}{'*' if value < _SIGNIFICANT else ''}"
+def _p(value: float, *, may_differ: bool) -> str:
+    return f"{value:.4f}{'*' if may_differ and value < _SIGNIFICANT else ''}"

@@ -77,7 +77,7 @@ def finetune_command(
         return
     from nmt.training import train
 
-    out = run_dir or Path("runs") / f"{run.stem}-finetuned"
+    out = run_dir or Path("runs") / f"{run.stem or run.resolve().name}-finetuned"
     folder = train(recipe, out, allow_changes=allow_changes)
     for score in folder.scores():
         print(f"{score['name']} = {score['value']:.2f}  {score['signature']}")

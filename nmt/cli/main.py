@@ -113,7 +113,9 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         _stop_writing()
         return _BROKEN_PIPE
     except OSError as error:
-        # what goes wrong with a file names it, and has become an error of ours before
+        if error.errno == errno.ENAMETOOLONG:
+            return _refuse(f"{error.filename}: the name is too long")
+        # what else goes wrong with a file has become an error of ours before
         if error.filename is not None or error.errno not in _NO_ROOM:
             raise
         _stop_writing()

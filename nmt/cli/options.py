@@ -71,7 +71,7 @@ Workers = Annotated[
     int | None,
     whole_number(
         "--workers",
-        "Processes that share the threads and the lines: faster for long input. [1]",
+        "Processes that share the threads and the lines, where there are some hundred. [1]",
         panel=MACHINE,
     ),
 ]

@@ -24,7 +24,7 @@ def reproduce_command(
     """
     from nmt.training import reproduce
 
-    out = run_dir or run.with_name(f"{run.name}-again")
+    out = run_dir or run.resolve().with_name(f"{run.resolve().name}-again")
     reproduction = reproduce(run, out)
     for line in reproduction.lines:
         print(line)

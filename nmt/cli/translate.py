@@ -160,11 +160,19 @@ def _notices() -> Iterator[None]:
 
 def _check_files(asked: Asked, source: BinaryIO) -> None:
     check_output(asked.output_file, source=source)
-    if asked.alignments is None:
-        return
-    check_output(asked.alignments, source=source)
-    if asked.output_file and asked.output_file.resolve() == asked.alignments.resolve():
-        raise NMTError(f"{asked.alignments}: --output and --alignments must be two files")
+    if asked.alignments is not None:
+        check_output(asked.alignments, source=source)
+    others = {
+        "--alignments": asked.alignments,
+        "--prefix-file": asked.prefix_file,
+        "--glossary": asked.glossary,
+        "--avoid": asked.avoid,
+    }
+    for target in ("--output", "--alignments"):
+        written = others.pop(target, asked.output_file)
+        for option, file in others.items():
+            if written and file and written.resolve() == file.resolve():
+                raise NMTError(f"{file}: {target} and {option} must be two files")
 
 
 def _check_abilities(asked: Asked, translator: "ParallelTranslator") -> None:
@@ -173,11 +181,11 @@ def _check_abilities(asked: Asked, translator: "ParallelTranslator") -> None:
     if asked.alignments and not translator.has_attention:
         raise NMTError(f"--alignments needs a model with attention, got {names}")
     if asked.as_json and not translator.has_confidence:
-        reason = (
-            f"{names} has no confidence.json, which nmt evaluate --fit-confidence makes"
-            if len(asked.model) == 1
-            else "an ensemble has none"
-        )
+        reason = f"{names} has no confidence.json, which nmt evaluate --fit-confidence makes"
+        if len(asked.model) > 1:
+            reason = "an ensemble has none"
+        if asked.shortlist:
+            reason = "it holds for all tokens, not for those of a shortlist"
         print(f"nmt: confidence is null: {reason}", file=sys.stderr)
 
 

@@ -24,7 +24,9 @@ from nmt.errors import DataError
 _log = logging.getLogger(__name__)
 
 # Raised whenever what is written changes its form: folders of other versions are not looked at.
-_FORMAT = 2
+_FORMAT = 3
+# Bytes at the beginning and at the end of a file by which damage is told.
+_LOOKED_AT = 1 << 16
 _MARKER = "done.json"
 _UNFINISHED = ".part"
 # Nobody writes for so long to a folder that is still being built.
@@ -39,8 +41,9 @@ class Cache:
 
     def __init__(self, path: str | Path | None = None) -> None:
         """Name the folder; null is `nmt` in the user's folder for caches."""
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        self.path = Path(base) / "nmt" if path is None else Path(path)
+        if path is None:  # only then must there be a home
+            path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nmt"
+        self.path = Path(path)
 
     def obtain(
         self, kind: str, key: Mapping[str, object], build: Callable[[Path], Facts]
@@ -100,8 +103,11 @@ class Cache:
         part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=_UNFINISHED, dir=self.path))
         try:
             facts = build(part)
-            sizes = {file.name: file.stat().st_size for file in part.iterdir()}
-            _write_json(part / _MARKER, {"facts": facts, "sizes": sizes})
+            part.chmod(0o777 & ~_umask())  # others may read it, where a cache is shared
+            for file in part.iterdir():
+                _flush(file)
+            _write_json(part / _MARKER, {"facts": facts, "state": _state(part, facts)})
+            _flush(part / _MARKER)
             _put_in_place(part, folder)
             return facts
         finally:
@@ -138,12 +144,40 @@ def _facts(folder: Path) -> Facts | None:
     """Return what is known of a folder; None where it is not whole."""
     marker = _read_json(folder / _MARKER)
     try:
-        sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
-    except OSError:
+        facts: Facts = marker["facts"]
+        is_whole = marker["state"] == _state(folder, facts)
+    except (OSError, KeyError):
         return None
-    sizes.pop(_MARKER, None)
-    facts: Facts | None = marker["facts"] if marker.get("sizes") == sizes else None
-    return facts
+    return facts if is_whole else None
+
+
+def _state(folder: Path, facts: Facts) -> str:
+    """Return a hash that tells damage: of the facts, and of each file's size, head and tail.
+
+    To read all of a large corpus would take longer than all else of starting again on it.
+    """
+    digest = blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16)
+    for file in sorted(folder.iterdir()):
+        if file.name != _MARKER:
+            size = file.stat().st_size
+            digest.update(f"\n{file.name}\n{size}\n".encode())
+            with file.open("rb") as stream:
+                digest.update(stream.read(_LOOKED_AT))
+                stream.seek(max(0, size - _LOOKED_AT))
+                digest.update(stream.read(_LOOKED_AT))
+    return digest.hexdigest()
+
+
+def _flush(file: Path) -> None:
+    """See to it that what is in a file is on the disk before its folder gets its name."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _put_in_place(part: Path, folder: Path) -> None:

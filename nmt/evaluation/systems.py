@@ -121,10 +121,16 @@ def check_alike(systems: Sequence[System], references: Sequence[Sequence[str]] |
         raise DataError("files of hypotheses must have references; give --reference")
     known = [("--reference", references)] if references is not None else []
     known += [(name, one.references) for name, one in told]
+    expected = len(known[0][1][0])
+    for number, lines in enumerate(references or [], start=1):
+        if len(lines) != expected:
+            raise DataError(
+                f"--reference {number} has {len(lines)} lines, the first has {expected}; "
+                "parallel files must have equal numbers of lines"
+            )
     for name, found in known[1:]:
         _check_references(known[0], (name, found))
     for system in systems:
-        expected = len(known[0][1][0])
         if len(system.hypotheses) != expected:
             raise DataError(
                 f"{system.name} has {len(system.hypotheses)} hypotheses, {known[0][0]} has "

@@ -18,8 +18,8 @@ _COMMAND = re.compile(r"(--model ).*( < )")
 _FRONT_MATTER = """\
 ---
 language:
-- {source_lang}
-- {target_lang}
+- "{source_lang}"
+- "{target_lang}"
 library_name: nmt
 pipeline_tag: translation
 ---

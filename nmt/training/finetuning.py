@@ -160,7 +160,8 @@ def _new_rows(table: Tensor, known: Tokenizer, extended: Tokenizer) -> Tensor:
     for piece in extended.pieces(range(known.vocab_size, extended.vocab_size)):
         parts = known.encode(piece)
         inner = [one for one in parts if known.pieces([one]) != [_WORD_START]]
-        rows.append(table[inner or parts].mean(dim=0))
+        # of a piece that the known tokenizer makes nothing of, all that it knows
+        rows.append(table[inner or parts or range(known.vocab_size)].mean(dim=0))
     return torch.stack(rows)
 
 

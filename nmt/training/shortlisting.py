@@ -29,6 +29,7 @@ def write_shortlist(folder: RunFolder, pairs: Sequence[SentencePair]) -> int:
         target.encode_batch([pair.target for pair in some]),
         vocab_sizes=(source.vocab_size, target.vocab_size),
         eos_id=target.eos_id,
+        pad_id=source.pad_id,
         special_ids=[target.bos_id],
         is_joint=source.model == target.model,
     )

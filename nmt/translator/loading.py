@@ -39,8 +39,8 @@ class Loaded:
         tokenizers: Of source and target; all runs have the same.
         engine: The model, or all of them as one.
         shortlist: What target tokens it is to be searched over; None is all.
-        confidence_model: None where the run has none, and for an ensemble: what is learned of one
-            model does not hold for several.
+        confidence_model: None where the run has none, for an ensemble and over a shortlist: what is
+            learned of one model and of all tokens does not hold for several or for few.
     """
 
     recipe: Recipe
@@ -102,7 +102,8 @@ def load(
         for folder, run in zip(folders, trained, strict=True):
             _check_fast(folder, run.model, int8=int8, shortlist=shortlist)
         is_alone = len(folders) == 1
-        confidence_model = load_confidence(folders[0].confidence_file) if is_alone else None
+        has_confidence = is_alone and not shortlist
+        confidence_model = load_confidence(folders[0].confidence_file) if has_confidence else None
         limits = _shortlist(folders) if shortlist else None
     engines = [_engine(run.model, int8=int8, one_row=one_row) for run in trained]
     first = trained[0]

@@ -10,9 +10,11 @@ import contextlib
 import io
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 import torch
@@ -115,7 +117,7 @@ class _Helper:
         self._process = context.Process(
             target=_help, args=(far_end, load, num_threads), daemon=True
         )
-        self._process.start()
+        _start(self._process)
         far_end.close()  # so that the helper's death ends the connection
 
     def begin(self, work: _Work) -> None:
@@ -129,19 +131,36 @@ class _Helper:
             data = self._connection.recv_bytes()
         except (EOFError, OSError):
             self._process.join()
-            reason = f"with exit code {self._process.exitcode}"
-            return [], NMTError(f"a worker process has ended {reason}; translate with fewer")
+            code = self._process.exitcode
+            if code == 1:  # it has printed the traceback of a defect of ours
+                raise RuntimeError("a worker process has failed, see above") from None
+            return [], NMTError(
+                f"a worker process has ended with exit code {code}; translate with fewer"
+            )
         return _unpack(data, background)
 
     def end(self) -> None:
-        """Let it go."""
+        """Let it go, whatever it is at."""
         self._connection.close()
+        self._process.terminate()
         self._process.join()
+
+
+def _start(process: SpawnProcess) -> None:
+    """Start a process that Ctrl-C does not end: it is for the one that it helps, from the start."""
+    if threading.current_thread() is not threading.main_thread():
+        process.start()  # no other thread may say what signals do
+        return
+    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)  # is inherited
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, heeded)
 
 
 def _help(connection: Connection, load: Callable[[], Translator], num_threads: int) -> None:
     """Translate what comes until nothing does any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that this one helps
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(num_threads)
     translator = load()
     while True:
