@@ -25,7 +25,15 @@ from nmt.engine import Average, FoldedEngine
 from nmt.placeholders import keep
 from nmt.recipe import DecodingRecipe
 from nmt.search import SamplingOptions
-from nmt.translator import Phrase, Request, Term, Translator, Wishes, translation_record
+from nmt.translator import (
+    ParallelTranslator,
+    Phrase,
+    Request,
+    Term,
+    Translator,
+    Wishes,
+    translation_record,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -205,6 +213,22 @@ def test_a_shortlist_that_is_not_there_is_one_line(
     assert re.fullmatch(r"nmt: .* has no shortlist\.safetensors: .*\n", capsys.readouterr().err)
     assert translate(run, "--model", run, "--input", source, "--shortlist") == 2
     assert capsys.readouterr().err == "nmt: --shortlist is for one model: give --model once\n"
+
+
+def test_so_many_workers_share_the_lines(
+    run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    start = ParallelTranslator.__init__
+
+    def remember(self: ParallelTranslator, load: object, *, num_workers: int) -> None:
+        asked.append(num_workers)
+        start(self, load, num_workers=1)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ParallelTranslator, "__init__", remember)
+    assert translate(run, "--input", source) == 0
+    assert translate(run, "--input", source, "--workers", "3") == 0
+    assert asked == [1, 3]
 
 
 def test_sampling_options_reach_the_translator(

@@ -69,6 +69,20 @@ def test_it_gives_what_the_model_gives(name: str, one_row: bool) -> None:
         tokens = 4 + rows % (TARGET_VOCAB_SIZE - 4)
 
 
+@pytest.mark.parametrize("name", ["general, bottom", "lstm, bottom, context, maxout"])
+def test_what_is_too_large_to_look_up_is_multiplied(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, engines = make_batch(), [FoldedEngine(MODELS[name])]
+    monkeypatch.setattr("nmt.engine.units._MOST_NUMBERS", 0)
+    engines.append(FoldedEngine(MODELS[name]))
+    found = []
+    for engine in engines:
+        source, state = engine.encode(batch.source_ids, batch.source_lengths)
+        found.append(engine.read(batch.target_input_ids, state, source)[0])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
 def test_reading_at_once_gives_what_step_by_step_gives() -> None:
     model = MODELS["general, bottom"]
     batch, plain, folded = make_batch(), ModelEngine(model), FoldedEngine(model)

@@ -79,24 +79,23 @@ class Asked:
         """How to search: what the first run's recipe says, but for what is asked otherwise."""
         from nmt.run_folder import opened
 
-        given = {
-            "beam_size": self.beam_size,
-            "length_penalty": self.length_penalty,
-            "normalization": self.normalization,
-            "coverage_penalty": self.coverage_penalty,
-            "min_length_ratio": self.min_length_ratio,
-            "max_length_ratio": self.max_length_ratio,
-            "min_target_length": self.min_length,
-            "max_target_length": self.max_length,
-            "no_repeat_ngram_size": self.no_repeat_ngram,
-            "protect_numbers": self.protect_numbers or None,
-            "keep_repeats": self.keep_repeats or None,
-            "split_sentences": self.split_sentences or None,
-            "batch_size": self.batch_size,
-        }
-        changes = {name: value for name, value in given.items() if value is not None}
         with opened(self.model[0], names=("recipe.yaml",)) as folder:
-            return folder.recipe.decoding.model_copy(update=changes)
+            decoding = folder.recipe.decoding
+        return decoding.changed(
+            beam_size=self.beam_size,
+            length_penalty=self.length_penalty,
+            normalization=self.normalization,
+            coverage_penalty=self.coverage_penalty,
+            min_length_ratio=self.min_length_ratio,
+            max_length_ratio=self.max_length_ratio,
+            min_target_length=self.min_length,
+            max_target_length=self.max_length,
+            no_repeat_ngram_size=self.no_repeat_ngram,
+            protect_numbers=self.protect_numbers or None,
+            keep_repeats=self.keep_repeats or None,
+            split_sentences=self.split_sentences or None,
+            batch_size=self.batch_size,
+        )
 
     def load(self) -> "ParallelTranslator":
         """Return the translator that was asked for; a context that ends its processes.

@@ -6,12 +6,11 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import overload
 
 import numpy as np
 
 from nmt.corpus.mapped import Ids, MappedTokens
-from nmt.corpus.pairs import SentencePair
+from nmt.corpus.pairs import PairSequence, SentencePair
 
 
 class Places:
@@ -31,7 +30,7 @@ class Places:
         return number, place - (self._ends[number - 1] if number else 0)
 
 
-class JoinedPairs(Sequence[SentencePair]):
+class JoinedPairs(PairSequence):
     """The sentence pairs of several corpora."""
 
     def __init__(self, corpora: Sequence[Sequence[SentencePair]]) -> None:
@@ -43,17 +42,9 @@ class JoinedPairs(Sequence[SentencePair]):
         """Return the number of pairs in all."""
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> SentencePair: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[SentencePair]: ...
-
-    def __getitem__(self, index: int | slice) -> SentencePair | list[SentencePair]:
-        """Return a pair, or several."""
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        number, place = self._places.find(range(len(self))[index])
+    def pair(self, place: int) -> SentencePair:
+        """Return the pair at a place, counted from 0."""
+        number, place = self._places.find(place)
         return self._corpora[number][place]
 
     def __iter__(self) -> Iterator[SentencePair]:

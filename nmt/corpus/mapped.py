@@ -13,13 +13,13 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.corpus.numbers import MappedNumbers, NumberFile
-from nmt.corpus.pairs import Links, SentencePair
+from nmt.corpus.pairs import Links, PairSequence, SentencePair
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -72,7 +72,7 @@ class ArrowFile:
         return list(accumulate(map(len, self.chunks(name))))
 
 
-class MappedPairs(Sequence[SentencePair]):
+class MappedPairs(PairSequence):
     """Sentence pairs in an Arrow file."""
 
     def __init__(self, path: Path) -> None:
@@ -83,17 +83,9 @@ class MappedPairs(Sequence[SentencePair]):
         """Return the number of pairs."""
         return len(self._file)
 
-    @overload
-    def __getitem__(self, index: int) -> SentencePair: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[SentencePair]: ...
-
-    def __getitem__(self, index: int | slice) -> SentencePair | list[SentencePair]:
-        """Return a pair, or several."""
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        part, row = self._file.find(range(len(self))[index])
+    def pair(self, place: int) -> SentencePair:
+        """Return the pair at a place, counted from 0."""
+        part, row = self._file.find(place)
         return next(self._pairs(part, row, row + 1))
 
     def __iter__(self) -> Iterator[SentencePair]:

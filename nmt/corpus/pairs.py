@@ -1,7 +1,9 @@
 """The sentence pair, which every room that touches text speaks of. Knows no files."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 # Pairs that are read, written and worked on at a time.
 BLOCK_SIZE = 10_000
@@ -23,6 +25,25 @@ class SentencePair:
     source: str
     target: str
     links: Links | None = None
+
+
+class PairSequence(Sequence[SentencePair]):
+    """Sentence pairs that are not held in a list: `pair` finds one, slices are lists."""
+
+    @abstractmethod
+    def pair(self, place: int) -> SentencePair:
+        """Return the pair at a place, counted from 0."""
+
+    @overload
+    def __getitem__(self, index: int) -> SentencePair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[SentencePair]: ...
+
+    def __getitem__(self, index: int | slice) -> SentencePair | list[SentencePair]:
+        """Return a pair, or several."""
+        places = range(len(self))[index]
+        return self.pair(places) if isinstance(places, int) else [*map(self.pair, places)]
 
 
 # A source, its target, and the line of the file in which the two begin, from 1 on. From some forms

@@ -39,6 +39,11 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    def changed(self, **changes: object) -> Self:
+        """Return the section with other values, taken unchecked; None leaves a key as it is."""
+        given = {key: value for key, value in changes.items() if value is not None}
+        return self.model_copy(update=given)
+
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*$")]
 

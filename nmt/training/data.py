@@ -95,19 +95,22 @@ def load_corpora(recipe: Recipe) -> Corpora:
     cache = Cache(data.cache_dir)
     validation = load_pairs(data.validation, reverse=data.reverse)
     test = load_pairs(data.test, reverse=data.reverse) if data.test else None
-    symbols = recipe.tokenizer
-    teaching = None
-    if symbols.placeholders:
-        seed = recipe.training.seed
-        teaching = Teaching(symbols.placeholders, symbols.placeholder_share, seed)
     training_sets = prepare_training_sets(
-        cache, data, validation=validation, test=test or [], teaching=teaching
+        cache, data, validation=validation, test=test or [], teaching=_teaching(recipe)
     )
     for one in training_sets:
         place = f"data.{one.name}: " if len(training_sets) > 1 else ""
         for warning in one.warnings:
             _log.warning("%s%s", place, warning)
     return Corpora(training_sets, validation, test, cache)
+
+
+def _teaching(recipe: Recipe) -> Teaching | None:
+    """Return how symbols get into the training pairs; None where there are none."""
+    symbols = recipe.tokenizer
+    if not symbols.placeholders:
+        return None
+    return Teaching(symbols.placeholders, symbols.placeholder_share, recipe.training.seed)
 
 
 class TranslationData(LightningDataModule):

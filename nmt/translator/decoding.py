@@ -45,12 +45,6 @@ class Request:
             )
 
 
-def changed(decoding: DecodingRecipe, **changes: object) -> DecodingRecipe:
-    """Return how to decode with some settings changed; None leaves one as it is."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    return decoding.model_copy(update=given)
-
-
 def search_options(
     decoding: DecodingRecipe, request: Request, tokenizer: Tokenizer
 ) -> SearchOptions:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from nmt.engine import FoldedEngine, LimitedEngine
+from nmt.engine import Engine, FoldedEngine, LimitedEngine
+from nmt.errors import NMTError
 from nmt.search import Demands, Hypothesis, SearchOptions
 from nmt.search.phrases import Ids
 from nmt.shortlist import Shortlist
@@ -32,6 +33,24 @@ class ShortlistedEngine:
             for phrase in (one.prefix, *one.required, *one.preferred):
                 row[list(phrase)] = True
         return LimitedBatch(LimitedEngine(self.engine, allowed))
+
+
+def shortlisted(engine: Engine, shortlist: Shortlist, beam_size: int) -> ShortlistedEngine:
+    """Put a model and its shortlist together.
+
+    Raises:
+        NMTError: The beam is wider than a sentence's list may be short.
+        TypeError: It is another engine.
+    """
+    if not isinstance(engine, FoldedEngine):
+        raise TypeError(f"a shortlist is for a FoldedEngine, got {type(engine).__name__}")
+    fewest = len(shortlist.always)
+    if beam_size > fewest:
+        raise NMTError(
+            f"beam_size must be <= {fewest} with a shortlist, the tokens that are on every list, "
+            f"got {beam_size}"
+        )
+    return ShortlistedEngine(engine, shortlist)
 
 
 class LimitedBatch:

@@ -71,9 +71,7 @@ class Scorer:
             NMTError: A run folder cannot be used, or there is no such device.
         """
         loaded = load(runs, device=device, average=average)
-        decoding = loaded.recipe.decoding
-        if batch_size is not None:
-            decoding = decoding.model_copy(update={"batch_size": batch_size})
+        decoding = loaded.recipe.decoding.changed(batch_size=batch_size)
         return cls(loaded, decoding, target_lang=target_lang)
 
     @property

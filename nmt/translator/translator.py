@@ -9,7 +9,7 @@ from itertools import repeat
 
 from nmt.bleu import tokenizer_for
 from nmt.confidence import ConfidenceModel
-from nmt.engine import Average, Engine, FoldedEngine
+from nmt.engine import Average, Engine
 from nmt.errors import DataError, NMTError
 from nmt.placeholders import Kept
 from nmt.recipe import DecodingRecipe, Recipe
@@ -18,10 +18,10 @@ from nmt.search import Hypothesis
 from nmt.shortlist import Shortlist
 from nmt.tokenizer import Tokenizer
 from nmt.translator.cutting import target_gap
-from nmt.translator.decoding import Request, changed, search_options
+from nmt.translator.decoding import Request, search_options
 from nmt.translator.demands import Demander, PartDemands
 from nmt.translator.keeping import Keeper
-from nmt.translator.limiting import ShortlistedEngine
+from nmt.translator.limiting import shortlisted
 from nmt.translator.loading import Loaded, Runs, first_recipe, load
 from nmt.translator.marks import Mark, length_mark
 from nmt.translator.parts import Found, LineSearch, Part
@@ -100,7 +100,7 @@ class Translator:
         self._has_wishes = bool(wishes and (wishes.terms or wishes.avoided))
         self._demander = Demander(wishes or Wishes(), tokenizers, self._options)
         self._search = LineSearch(
-            engine if shortlist is None else _shortlisted(engine, shortlist, decoding),
+            engine if shortlist is None else shortlisted(engine, shortlist, decoding.beam_size),
             self._options,
             self._request.sampling,
             self._demander,
@@ -149,8 +149,7 @@ class Translator:
             ValueError: A value is outside its range.
         """
         asked = request or Request(num_hypotheses=num_hypotheses)
-        how = changed(
-            decoding or first_recipe(run).decoding,
+        how = (decoding or first_recipe(run).decoding).changed(
             beam_size=beam_size,
             length_penalty=length_penalty,
             batch_size=batch_size,
@@ -299,9 +298,8 @@ class Translator:
     ) -> Sequence[PartDemands]:
         """Tell what is asked of each part of a line, and see that there is room for it."""
         asked = self._demander.demands(line, bare, prefix)
-        sources = [[*self._tag_ids, *part] for part in bare]
-        for source, one in zip(sources, asked, strict=True):
-            self._demander.check_room(len(source) + 1, one)
+        for part, one in zip(bare, asked, strict=True):
+            self._demander.check_room(len(self._tag_ids) + len(part) + 1, one)
         return asked
 
     def _translation(self, found: Sequence[tuple[Part, Found]]) -> Translation:
@@ -481,22 +479,3 @@ def _check_engine(engine: Engine, tokenizer: Tokenizer, decoding: DecodingRecipe
             f"coverage_penalty must be 0 for a model without attention, "
             f"got {decoding.coverage_penalty}"
         )
-
-
-def _shortlisted(
-    engine: Engine, shortlist: Shortlist, decoding: DecodingRecipe
-) -> ShortlistedEngine:
-    """Put a model and its shortlist together.
-
-    Raises:
-        NMTError: The beam is wider than the list may be long.
-    """
-    if not isinstance(engine, FoldedEngine):
-        raise TypeError(f"a shortlist is for a FoldedEngine, got {type(engine).__name__}")
-    fewest = len(shortlist.always)
-    if decoding.beam_size > fewest:
-        raise NMTError(
-            f"beam_size must be <= {fewest} with a shortlist, the tokens that are on every list, "
-            f"got {decoding.beam_size}"
-        )
-    return ShortlistedEngine(engine, shortlist)
