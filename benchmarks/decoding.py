@@ -75,14 +75,17 @@ class Task:
 
 
 def translate_ours(task: Task) -> list[str]:
-    """Return this project's arguments: EOS counts, and a short line may become a long one."""
+    """Return this project's arguments: EOS counts, and a short line may become a long one.
+
+    What a model without training writes goes in circles; nothing is to be searched again for that.
+    """
     limits = ["--min-length", str(NUM_TOKENS + 1), "--max-length", str(NUM_TOKENS + 1)]
     files = ["--model", str(task.model / "run"), "--input", str(task.source)]
     sizes = ["--beam-size", str(task.beam_size), "--batch-size", str(task.batch_size)]
     return [
         *("translate", *files, "--output", str(task.output), *sizes, *limits),
         *("--max-length-ratio", str(NUM_TOKENS), "--threads", str(task.threads)),
-        *("--device", "cpu"),
+        *("--device", "cpu", "--keep-repeats"),
     ]
 
 
