@@ -27,6 +27,8 @@ _NOT_IN_SYMBOLS = re.compile(r"[\s\0]")
 # in bytes; SentencePiece leaves a longer training line out, and says so only in its log
 _LONGEST_TRAINING_LINE = 4192
 _ERROR_LOG_LEVEL = 2
+# Fewer are encoded in less time than it takes to start the threads that would share them.
+_FEW_LINES = 16
 # Numbers of fields in sentencepiece_model.proto, and of their kinds.
 _PIECES, _TRAINER_SPEC = 1, 2  # of ModelProto
 _PIECE_TEXT, _PIECE_SCORE, _PIECE_TYPE = 1, 2, 3  # of SentencePiece
@@ -204,6 +206,8 @@ class Tokenizer:
             lines: The texts.
             num_threads: Threads to work with; null is as many as there are cores.
         """
+        if len(lines) < _FEW_LINES:
+            return [self.encode(line) for line in lines]
         threads = -1 if num_threads is None else num_threads
         batch: list[list[int]] = self._processor.encode(list(lines), num_threads=threads)
         return batch

@@ -65,8 +65,9 @@ def test_a_larger_vocabulary_has_longer_pieces() -> None:
 
 
 def test_a_batch_is_encoded_line_by_line(tokenizer: Tokenizer) -> None:
-    lines = [TEXT, "", "a\u2028b\rc", "😀"]
-    assert tokenizer.encode_batch(lines) == [tokenizer.encode(line) for line in lines]
+    few = [TEXT, "", "a\u2028b\rc", "😀"]
+    for lines in (few, few * 10):  # the tokenizer's threads are for many
+        assert tokenizer.encode_batch(lines) == [tokenizer.encode(line) for line in lines]
     assert tokenizer.encode_batch([]) == []
 
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nmt.engine.units import Lookup, Make, lookup, lstm, lstm_weights
+from nmt.engine.units import (
+    AddProducts,
+    Lookup,
+    Make,
+    add_products,
+    lookup,
+    lstm,
+    lstm_weights,
+)
 from nmt.model.cells import LayerState
 from nmt.model.encoder import Encoder
 from nmt.model.products import Linear
@@ -40,8 +48,8 @@ class FoldedEncoder:
                 entering = lookup(encoder.embedding.table.weight, into, bias)
             else:
                 entering = make(into, bias, bound=self.bound)
-            around = [make(around, None, bound=1.0) for _, around, _ in weights]
-            self._layers.append(_Layer(entering, around, layer.hidden_size))
+            around = add_products([around for _, around, _ in weights], make)
+            self._layers.append(_Layer(entering, around, len(weights), layer.hidden_size))
             is_added = number >= self._residual_from
             self.bound = self.bound + 1 if is_added else 1.0
 
@@ -77,9 +85,16 @@ def can_fold_encoder(encoder: Encoder) -> bool:
 class _Layer:
     """One layer, in one direction or both."""
 
-    def __init__(self, entering: Lookup | Linear, around: list[Linear], hidden_size: int) -> None:
-        """Take W x + b of all directions side by side, U h of each, and H."""
-        self._entering, self._around, self._size = entering, around, hidden_size
+    def __init__(
+        self,
+        entering: Lookup | Linear,
+        around: AddProducts,
+        num_directions: int,
+        hidden_size: int,
+    ) -> None:
+        """Take W x + b of all directions side by side, what adds U h of each, and the sizes."""
+        self._entering, self._around = entering, around
+        self._num_directions, self._size = num_directions, hidden_size
 
     def __call__(self, inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, LayerState]:
         """Return outputs, zero at padding, (S, B, directions * H), and the last states, (B, same).
@@ -88,7 +103,7 @@ class _Layer:
             inputs: Tokens, (S, B), or what the layer below gives, (S, B, D).
             mask: True at real tokens, (S, B, 1); None is everywhere.
         """
-        num_directions, size = len(self._around), self._size
+        num_directions, size = self._num_directions, self._size
         length, batch_size = inputs.shape[:2]
         entering = self._entering(inputs.flatten(0, 1)).view(length, batch_size, -1)
         gates = _by_direction(entering, num_directions)
@@ -102,10 +117,7 @@ class _Layer:
         for step in range(length):
             sums = gates[step]
             if step:  # before there is nothing to multiply
-                for sum_, around, own in zip(
-                    sums, self._around, hidden.chunk(num_directions), strict=True
-                ):
-                    sum_ += around(own)
+                self._around(sums, hidden.view(num_directions, batch_size, size))
             new_hidden, new_cell = lstm(sums.flatten(0, 1), cell)
             if going_on is not None:
                 new_hidden = torch.where(going_on[step].flatten(0, 1), new_hidden, hidden)

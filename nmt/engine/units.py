@@ -21,8 +21,13 @@ from nmt.model.recurrent import RecurrentLayer
 # From token ids of any shape to rows for each, (..., M).
 Lookup = Callable[[Tensor], Tensor]
 
+# From sums, (D, B, M), which it changes, and rows for each of D weights, (D, B, K).
+AddProducts = Callable[[Tensor, Tensor], object]
+
 # Numbers that a table of products may have: a quarter of a gigabyte.
 _MOST_NUMBERS = 2**26
+# A weight of no more is read in less time than it takes to begin a product of integers.
+_FEW_NUMBERS = 2**16
 
 
 class Make(Protocol):
@@ -44,6 +49,28 @@ def in_floats(weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Li
 def in_int8(weight: Tensor, bias: Tensor | None, *, bound: float | None) -> Linear:
     """Return the map in integers of 8 bits, in floats where nothing is known of its x."""
     return fixed_linear(weight, bias) if bound is None else int8_linear(weight, bias, bound=bound)
+
+
+def add_products(weights: list[Tensor], make: Make) -> AddProducts:
+    """Return what adds W_d x to the sums, for each weight W_d and every row x that is its own.
+
+    Small weights stay floats, and all of them are one call, whatever else is made of integers: of
+    one sentence, a step of the encoder is hardly more than its calls.
+
+    Args:
+        weights: The D of one shape, (M, K).
+        make: How the map of a larger one is made; no |x| is greater than 1.
+    """
+    if weights[0].numel() <= _FEW_NUMBERS:
+        together = torch.stack([weight.detach().T for weight in weights])  # (D, K, M)
+        return lambda sums, rows: sums.baddbmm_(rows, together)
+    products = [make(weight, None, bound=1.0) for weight in weights]
+
+    def add(sums: Tensor, rows: Tensor) -> None:
+        for sum_, product, own in zip(sums, products, rows, strict=True):
+            sum_ += product(own)
+
+    return add
 
 
 def lookup(embeddings: Tensor, weight: Tensor, bias: Tensor | None = None) -> Lookup:

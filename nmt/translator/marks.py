@@ -21,6 +21,8 @@ Mark = Literal["cut", "lost", "repeats", "too_long", "too_short", "unprotected"]
 # What comes so often, with nothing between, and is so long in all, is no figure of speech.
 _FEWEST_COPIES = 4
 _FEWEST_TOKENS = 8
+# Of four copies that are eight tokens or more, three stand there already: that is six tokens.
+_FEWEST_DOUBLES = _FEWEST_TOKENS * (_FEWEST_COPIES - 1) // _FEWEST_COPIES
 
 
 def has_repeats(token_ids: Sequence[int], source_ids: Sequence[int]) -> bool:
@@ -33,6 +35,8 @@ def has_repeats(token_ids: Sequence[int], source_ids: Sequence[int]) -> bool:
         token_ids: The translation.
         source_ids: What it is of.
     """
+    if len(token_ids) - len(set(token_ids)) < _FEWEST_DOUBLES:
+        return False  # of nearly every translation that is all there is to do
     most = _most_copies(token_ids, fewest=_FEWEST_COPIES, fewest_tokens=_FEWEST_TOKENS)
     return most > 0 and most > 2 * max(_most_copies(source_ids), 1)
 
