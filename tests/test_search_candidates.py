@@ -1,7 +1,7 @@
 """The highest values, with their ties in order."""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.search.candidates import highest
@@ -33,3 +33,24 @@ def test_a_tie_at_the_end_of_a_wide_row_is_seen() -> None:
     values[1, 4000] = -0.5
     _, columns = highest(values, 3)
     assert columns.tolist() == [[0, 1, 2], [4000, 0, 1], [0, 1, 2]]
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    num_rows=st.integers(1, 4),
+    more=st.integers(0, 40),
+    num_levels=st.sampled_from([2, 50, 10_000_000]),
+    count=st.integers(1, 12),
+    seed=st.integers(0, 1000),
+)
+def test_the_highest_of_many_values_are_those_of_a_whole_sort(
+    num_rows: int, more: int, num_levels: int, count: int, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (num_rows, 2**16 // num_rows + more)
+    values = torch.randint(num_levels, shape, generator=generator).float()
+    values[:, ::3] = float("-inf")
+    best, columns = highest(values, count)
+    expected, order = values.sort(dim=1, descending=True, stable=True)
+    assert torch.equal(best, expected[:, :count])
+    assert torch.equal(columns, order[:, :count])

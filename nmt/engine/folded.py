@@ -183,7 +183,8 @@ class FoldedEngine:
     ) -> tuple[Tensor, FoldedState, Tensor]:
         """Score the next token of every row, see `Engine.step`."""
         readouts, state, attention = self.advance(token_ids, state, encoder_output)
-        return torch.log_softmax(self._output(readouts), dim=1), state, attention
+        logits = self._output(readouts)  # (N, V)
+        return torch.log_softmax(logits, dim=1, out=logits), state, attention
 
     @torch.inference_mode()
     def advance(

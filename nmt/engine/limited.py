@@ -84,4 +84,4 @@ class LimitedEngine:
         readouts, state, attention = self._engine.advance(self.token_ids[token_ids], state, encoded)
         logits = self._output(readouts)  # (N, V')
         logits.view(len(bias), -1, logits.size(1)).add_(bias[:, None])
-        return torch.log_softmax(logits, dim=1), state, attention
+        return torch.log_softmax(logits, dim=1, out=logits), state, attention
