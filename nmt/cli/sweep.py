@@ -48,7 +48,7 @@ _OneAtATime = Annotated[
 _Seeds = Annotated[int, whole_number("--seeds", "Runs of each setting, with the seeds 1 to N.")]
 _SweepDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Where all goes. By default runs/ and the recipe's name."),
+    typer.Option(metavar="DIR", help="Where all goes. By default runs/NAME-sweep."),
 ]
 _Jobs = Annotated[
     int | None,
@@ -91,7 +91,8 @@ def sweep_command(
         slots=_slots(devices, jobs),
         say=partial(print, file=sys.stderr, flush=True),
     )
-    print(outcome.table, end="", flush=True)
+    if outcome.stopped_by is None:
+        print(outcome.table, end="", flush=True)
     _leave(outcome, folder.path)
 
 
@@ -155,8 +156,8 @@ def _leave(outcome: "Outcome", folder: Path) -> None:
 
     if outcome.stopped_by is not None:
         left = (
-            f"{folder}: stopped by {outcome.stopped_by.name} with {outcome.num_left} runs left; "
-            "the same command goes on"
+            f"{folder}: stopped by {outcome.stopped_by.name}, {outcome.num_left} to go; the same "
+            "command goes on"
         )
         if outcome.stopped_by == signal.SIGINT:
             print(left, file=sys.stderr)
@@ -166,10 +167,9 @@ def _leave(outcome: "Outcome", folder: Path) -> None:
     if not outcome.failures:
         return
     run, reason = next(iter(outcome.failures.items()))
-    complaint = (
-        f"{len(outcome.failures)} of the runs failed, {run} first: {reason}; the same command "
-        "tries them again"
-    )
+    count = len(outcome.failures)
+    failed = "a run failed" if count == 1 else f"{count} runs failed, the first of them"
+    complaint = f"{failed}: {run}: {reason}; the same command tries again"
     if outcome.has_defect:
         print(f"nmt: {complaint}", file=sys.stderr)
         raise typer.Exit(1)

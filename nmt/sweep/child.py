@@ -7,6 +7,7 @@ answer goes as one line of JSON to stdout. What else is printed goes to stderr.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from nmt.errors import NMTError, SavedAndStoppedError
 
@@ -33,9 +34,11 @@ def main() -> int:
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_leave_with_the_sweep, args=(sys.stdin,), daemon=True).start()
-    code, answer = _outcome(order["recipe"], Path(order["run"]))
+    # not sys.stdin: a thread that waits in its buffer is in the way of the process's own end
+    orders = os.fdopen(os.dup(0), "rb", buffering=0)
+    order = json.loads(orders.readline())
+    threading.Thread(target=leave_with_the_sweep, args=(orders,), daemon=True).start()
+    code, answer = outcome(order["recipe"], Path(order["run"]))
     with contextlib.suppress(BrokenPipeError):
         answers.write(f"{json.dumps(answer)}\n")
         answers.close()
@@ -79,8 +82,13 @@ def train_and_measure(recipe: Recipe, run_dir: Path) -> Result:
     )
 
 
-def _outcome(recipe: str, run_dir: Path) -> tuple[int, dict[str, Any]]:
-    """Return the exit code and the answer."""
+def outcome(recipe: str, run_dir: Path) -> tuple[int, dict[str, Any]]:
+    """Train and measure a run; return the exit code and the answer.
+
+    Args:
+        recipe: Of the run, as YAML.
+        run_dir: Its folder.
+    """
     from nmt.recipe import parse_recipe
 
     try:
@@ -102,9 +110,13 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _leave_with_the_sweep(stdin: IO[str]) -> None:
-    """Save and leave when the sweep is gone, killed perhaps: its end of the pipe is then closed."""
-    stdin.read()
+def leave_with_the_sweep(orders: io.FileIO) -> None:
+    """Save and leave when the sweep is gone, killed perhaps.
+
+    Args:
+        orders: The pipe from the sweep; it is closed when the sweep has ended, however it has.
+    """
+    orders.read(1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -159,8 +159,7 @@ class SweepFolder:
             record = _Record.model_validate_json(self.record_file.read_bytes())
         except (OSError, ValidationError) as error:
             raise CheckpointError(
-                f"{self.record_file}: must be the record of a sweep, but it is damaged or of "
-                "another version; delete it and the folder, or choose another --sweep-dir"
+                f"{self.record_file}: damaged or of another version; choose another --sweep-dir"
             ) from error
         recipe = parse_recipe(json.dumps(record.recipe), name=str(self.record_file))
         return recipe, list(record.settings)

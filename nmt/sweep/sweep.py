@@ -78,6 +78,7 @@ def sweep(
         state = _State(settings[0].recipe, folder, rows, say, len(jobs), left, len(slots))
         state.begin()
         stopped_by = run_jobs(left, slots, start=state.starting(start), ended=state.ended)
+        state.draw()
     return Outcome(
         table=table(summarize(list(rows.values()))),
         failures=state.failures,
@@ -197,6 +198,12 @@ class _State:
         self._write()
         self.say(f"{_called(job)} {told}{self._time_left()}")
 
+    def draw(self) -> None:
+        """Draw what has come out, if anything has."""
+        rows = list(self.rows.values())
+        if any(row.results for row in rows):
+            draw(summarize(rows), self.folder.plot_file)
+
     def _time_left(self) -> str:
         """Say how long the rest may take, as far as can be told from what has ended."""
         num_waiting = len(self.left) - self.num_started
@@ -208,12 +215,10 @@ class _State:
         return f"; about {_duration(seconds)} left"
 
     def _write(self) -> None:
-        """Write what has come out so far: record, table, picture."""
+        """Write what has come out so far."""
         summaries = summarize(list(self.rows.values()))
         self.folder.write(self.recipe, [(one.row, one.as_record()) for one in summaries])
         write_atomically(self.folder.table_file, table(summaries))
-        if any(one.row.results for one in summaries):
-            draw(summaries, self.folder.plot_file)
 
 
 def _called(job: Job) -> str:

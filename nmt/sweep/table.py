@@ -125,7 +125,7 @@ def _cells(summary: Summary, best: Mapping[str, float | None]) -> list[str]:
         if spread.mean == best[name]:
             mean = f"**{mean}**"
         if len(row.results) > 1:
-            mean += f" ({spread.least:.{digits}f} to {spread.greatest:.{digits}f})"
+            mean += f" ({spread.least:.{digits}f}–{spread.greatest:.{digits}f})"
         difference = spread.difference
         cells += [mean, _NOTHING if difference is None else f"{difference:+.{digits}f}"]
     cells.append(_NOTHING if summary.seconds is None else f"{summary.seconds / 60:.1f}")
@@ -154,9 +154,9 @@ def _notes(summaries: Sequence[Summary]) -> Iterator[str]:
         sizes = " or ".join(f"{size:,}" for size in sorted({one.num_sentences for one in results}))
         yield (
             f"Validation set, {sizes} sentences, the weights that a run translates with; loss: the "
-            "least of a run's validations, for each token. Mean over the seeds (least to "
-            "greatest), the best mean in bold. Difference: to the baseline, over the seeds that "
-            "both have. Minutes: of a training, validations included."
+            "least of a run's validations, for each token. Mean over the seeds (least–greatest), "
+            "the best mean in bold. Difference: to the baseline, over the seeds that both have. "
+            "Minutes: of a training, validations included."
         )
         if any(key.startswith("tokenizer.") for one in summaries for key in one.row.values):
             yield "Losses of different tokenizers cannot be compared: their tokens are others."
