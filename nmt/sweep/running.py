@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import nmt
 from nmt.recipe import Recipe, dump_recipe
 from nmt.run_folder import RunFolder
 from nmt.sweep import child
@@ -27,6 +26,7 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 _ASKING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 )
+_WHERE_NMT_LIES = Path(__file__).parents[2]
 _VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
@@ -113,9 +113,8 @@ class Child:
 
     def __init__(self, job: Job, slot: Slot) -> None:
         """Start it."""
-        package = Path(nmt.__file__).parent.parent
         environment = slot.environment(dict(os.environ))
-        paths = [str(package), environment.get("PYTHONPATH", "")]
+        paths = [str(_WHERE_NMT_LIES), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - until it has ended
         self._process = subprocess.Popen(
