@@ -4,7 +4,7 @@ import pytest
 from sweeping import grid, read
 
 from nmt.errors import RecipeError
-from nmt.sweep.grid import read_axis
+from nmt.sweep.grid import label, read_axis
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_names_are_safe_for_files_and_no_two_are_alike() -> None:
 
 def test_a_setting_is_called_in_a_table_by_what_was_asked_for() -> None:
     settings = grid("model.attention=null,{kind: dot}", "training.adam_betas=[0.9, 0.98]")
-    assert [setting.label for setting in settings] == [
+    assert [label(setting.values) for setting in settings] == [
         "baseline",
         "model.attention=null, training.adam_betas=[0.9,0.98]",
         'model.attention={"kind":"dot"}, training.adam_betas=[0.9,0.98]',

@@ -80,6 +80,18 @@ def test_a_signal_asks_all_runs_to_save_and_begins_no_others(number: signal.Sign
     assert signal.getsignal(number) == before
 
 
+def test_after_a_signal_a_free_place_stays_free() -> None:
+    ground = Ground({"a": None, "b": DONE})
+
+    def start_and_signal(job: Job, slot: Slot) -> Scripted:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return ground.start(job, slot)
+
+    jobs = [job(name) for name in ground.fates]
+    run_jobs(jobs, [Slot(), Slot()], start=start_and_signal, ended=ground.note)
+    assert list(ground.processes) == ["a"]
+
+
 def test_a_second_ctrl_c_lets_no_run_save() -> None:
     class Slow(Scripted):
         def ending(self) -> Ending | None:

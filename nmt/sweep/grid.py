@@ -62,11 +62,6 @@ class Setting:
     values: Mapping[str, Any]
     recipe: Recipe
 
-    @property
-    def label(self) -> str:
-        """How it is called in a table."""
-        return label(self.values)
-
     def with_seed(self, seed: int) -> Recipe:
         """Return the recipe of one of its runs."""
         training = self.recipe.training.model_copy(update={"seed": seed})
