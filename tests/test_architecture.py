@@ -36,6 +36,7 @@ ROOMS = (
     "translator",
     "evaluation",
     "training",
+    "sweep",
     "cli",
 )
 
@@ -241,7 +242,14 @@ def test_an_unknown_name_of_the_package_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["train", "--help"], ["translate", "--help"], ["score", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["sweep", "--help"],
+        ["translate", "--help"],
+        ["score", "--help"],
+    ],
     ids=str,
 )
 def test_help_imports_no_torch(arguments: list[str]) -> None:

@@ -15,6 +15,7 @@ from nmt.errors import CheckpointError, DataError, RecipeError
 
 COMMANDS = (
     "train",
+    "sweep",
     "finetune",
     "translate",
     "score",

@@ -25,6 +25,7 @@ from nmt.cli.info import info_command
 from nmt.cli.push import push_command
 from nmt.cli.reproduce import reproduce_command
 from nmt.cli.score import score_command
+from nmt.cli.sweep import sweep_command
 from nmt.cli.train import train_command
 from nmt.cli.translate import translate_command
 from nmt.errors import NMTError, SavedAndStoppedError
@@ -64,6 +65,7 @@ def _build_app() -> typer.Typer:
     app.callback()(_nmt)
     app.command("demo")(demo_command)
     app.command("train")(train_command)
+    app.command("sweep")(sweep_command)
     app.command("translate")(translate_command)
     app.command("score")(score_command)
     app.command("evaluate")(evaluate_command)

@@ -39,11 +39,12 @@ class Holder:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[Holder | None]:
+def locked(path: Path, *, option: str = "--run-dir") -> Iterator[Holder | None]:
     """Keep other runs out as long as the context lasts.
 
     Args:
         path: The lock file; made here, and deleted at the end.
+        option: Of the command line, by which another folder is chosen.
 
     Yields:
         Who held it before and was killed; None where the last one ended in good order.
@@ -53,7 +54,7 @@ def locked(path: Path) -> Iterator[Holder | None]:
         NMTError: The file cannot be made.
     """
     try:
-        stream = _take(path)
+        stream = _take(path, option)
     except OSError as error:
         raise cannot_write(path, error) from error
     with stream:
@@ -69,7 +70,7 @@ def locked(path: Path) -> Iterator[Holder | None]:
             path.unlink(missing_ok=True)
 
 
-def _take(path: Path) -> IO[str]:
+def _take(path: Path, option: str) -> IO[str]:
     while True:
         stream = path.open("a+", encoding="utf-8", newline="\n")
         try:
@@ -82,7 +83,7 @@ def _take(path: Path) -> IO[str]:
             stream.close()
             raise CheckpointError(
                 f"{path.parent}: {holder} is training here; wait for its end or choose another "
-                "--run-dir"
+                f"{option}"
             ) from error
         except OSError:
             stream.close()

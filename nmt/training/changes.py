@@ -56,23 +56,28 @@ def find_changes(recipe: Recipe, folder: RunFolder, *, is_allowed: bool) -> list
     Raises:
         CheckpointError: There are changes that are not wished, or that no run can go on with.
     """
-    changes = [
-        change
-        for change in differences(folder.recipe, recipe)
-        if change.partition(":")[0] not in _FREE_TO_CHANGE
-    ]
+    changes = changes_that_matter(folder.recipe, recipe)
     fixed = [change for change in changes if not _is_changeable(change, recipe)]
     if fixed:
         raise CheckpointError(
-            f"{folder.path} holds a run of another recipe ({_shown(fixed)}); "
+            f"{folder.path} holds a run of another recipe ({shown(fixed)}); "
             "choose another --run-dir, or delete it"
         )
     if changes and not is_allowed:
         raise CheckpointError(
-            f"{folder.path} holds a run of another recipe ({_shown(changes)}); "
+            f"{folder.path} holds a run of another recipe ({shown(changes)}); "
             "choose another --run-dir, or go on with the changes by --allow-changes"
         )
     return changes
+
+
+def changes_that_matter(old: Recipe, new: Recipe) -> list[str]:
+    """Return `key: old value -> new value` for each change but those that a run may always make."""
+    return [
+        change
+        for change in differences(old, new)
+        if change.partition(":")[0] not in _FREE_TO_CHANGE
+    ]
 
 
 def needs_training(changes: list[str]) -> bool:
@@ -87,8 +92,9 @@ def _is_changeable(change: str, recipe: Recipe) -> bool:
     return key in _CHANGEABLE or key.startswith(_CHANGEABLE_SECTIONS)
 
 
-def _shown(changes: list[str]) -> str:
-    shown = changes[:_MOST_CHANGES_SHOWN]
-    if len(changes) > len(shown):
-        shown.append(f"and {len(changes) - len(shown)} more")
-    return "; ".join(shown)
+def shown(changes: list[str]) -> str:
+    """Return changes in one line, the first few of many."""
+    named = changes[:_MOST_CHANGES_SHOWN]
+    if len(changes) > len(named):
+        named.append(f"and {len(changes) - len(named)} more")
+    return "; ".join(named)
