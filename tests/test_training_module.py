@@ -204,6 +204,61 @@ def test_the_loss_towards_given_alignments_is_added_with_its_weight(weight: floa
     torch.testing.assert_close(loss_of(model, recipe_of(), aligned), plain)
 
 
+# masks for all that dropout thins but the weights
+THINNED = {"dropout": {"embedding": 0.3, "layers": 0.3, "readout": 0.3, "word": 0.2}}
+
+
+def test_r_drop_passes_a_batch_twice_with_other_masks_throughout() -> None:
+    model, batch = small_model(THINNED), dataset()[[0, 1, 2]]
+    torch.manual_seed(1)
+    twice = batch.twice()
+    encoder_output, state = model.encode(twice.source_ids, twice.source_lengths)
+    first, second = encoder_output.states.chunk(2)
+    assert not torch.isclose(first[:, 0], second[:, 0]).all(dim=1).any()  # the encoder's too
+    readouts, _, _ = model.decoder(twice.target_input_ids, state, encoder_output)
+    p, q = model.output_layer(readouts)[twice.target_mask].log_softmax(dim=1).chunk(2)
+    labels = batch.target_output_ids[batch.target_mask][:, None]
+    smoothed = [0.9 * one.gather(1, labels).sum() + 0.1 * one.mean(dim=1).sum() for one in (p, q)]
+    divergences = (p.exp() * (p - q) + q.exp() * (q - p)).sum()
+    assert float(divergences) > 0.1
+    expected = -(smoothed[0] + smoothed[1]) / 2 + 5 / 4 * divergences
+    torch.manual_seed(1)
+    module = TranslationModule(model, recipe_of(r_drop=5.0), total_steps=100)
+    found = module.training_step(batch, 0)
+    torch.testing.assert_close(found["summed_loss"], expected)
+    # a mean over the tokens, each counted once
+    assert found["num_tokens"] == len(labels)
+    torch.testing.assert_close(found["loss"], expected / len(labels))
+
+
+def test_without_dropout_r_drop_costs_what_one_pass_does() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    torch.testing.assert_close(
+        loss_of(model, recipe_of(r_drop=5.0), batch), loss_of(model, recipe_of(), batch)
+    )
+
+
+def test_losses_on_the_attention_are_the_mean_of_both_passes() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    alignment = torch.zeros(*batch.target_input_ids.shape, batch.source_ids.size(1)).bool()
+    alignment[0, 0, 1] = alignment[1, 0, 2] = True
+    aligned = replace(batch, alignment=alignment)
+    weights = {"guided_alignment": 0.5, "coverage_loss": 2.0}
+    torch.testing.assert_close(
+        loss_of(model, recipe_of(r_drop=5.0, **weights), aligned),
+        loss_of(model, recipe_of(**weights), aligned),
+    )
+
+
+def test_both_passes_of_r_drop_read_the_same_sampled_tokens() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    torch.manual_seed(1)
+    expected = loss_of(model, recipe_of(scheduled_sampling=0.5), batch, step=100)
+    torch.manual_seed(1)
+    found = loss_of(model, recipe_of(scheduled_sampling=0.5, r_drop=5.0), batch, step=100)
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_more_steps_are_done_the_more_inputs_are_the_models_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -279,6 +279,9 @@ class TrainingRecipe(Section):
         coverage_loss: Weight of a loss on looking twice (See et al. 2017); null is off.
         guided_alignment: Weight of a loss towards the alignments that `data.train.alignment` gives
             (Chen et al. 2016); null is off.
+        r_drop: alpha of R-Drop (Liang et al. 2021): each batch is passed twice, with other masks of
+            dropout, and the passes are to agree; 5 is a start. A step takes about twice the time
+            and memory; null is off.
         source_embeddings: A text file of vectors to start from, a piece and its numbers a line;
             null starts from random ones.
         target_embeddings: As `source_embeddings`.
@@ -311,6 +314,7 @@ class TrainingRecipe(Section):
     coverage_loss: Annotated[float, Field(gt=0)] | None = None
     guided_alignment: Annotated[float, Field(gt=0)] | None = None
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    r_drop: Annotated[float, Field(gt=0)] | None = None
     source_embeddings: str | None = None
     target_embeddings: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -473,6 +477,17 @@ class Recipe(Section):
                 "training.guided_alignment and data.train.alignment go together, and no other set "
                 f"takes an alignment, got {self.training.guided_alignment} and alignments for "
                 f"{', '.join(aligned) or 'no set'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _two_passes_differ(self) -> Self:
+        dropout = self.model.dropout
+        masks = (dropout.embedding, dropout.layers, dropout.readout, dropout.word)
+        if self.training.r_drop is not None and not any(masks):
+            raise ValueError(
+                "training.r_drop needs model.dropout.embedding, layers, readout or word above 0, "
+                f"got {self.training.r_drop} with none: its two passes would be alike"
             )
         return self
 

@@ -32,6 +32,7 @@ _CHANGEABLE = frozenset(
         "max_epochs",
         "max_grad_norm",
         "patience",
+        "r_drop",
         "scheduled_sampling",
         "validate_every",
         "validation_sentences",

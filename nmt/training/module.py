@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from nmt.batching import Batch
 from nmt.errors import CheckpointError
-from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
+from nmt.loss import alignment_loss, coverage_loss, r_drop_loss, smoothed_cross_entropy
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
 from nmt.training.checkpoints import find_unlike, is_of_model
@@ -95,15 +95,10 @@ class TranslationModule(LightningModule):
         The `loss` is over the number of tokens of the step's first batch.
         """
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        loss, attention = self._loss(
-            batch, self._inputs(batch), labels, label_smoothing=self.recipe.label_smoothing
+        read = replace(batch, target_input_ids=self._inputs(batch))
+        loss = (
+            self._loss(read, labels) if self.recipe.r_drop is None else self._r_drop(read, labels)
         )
-        if self.recipe.coverage_loss is not None:
-            repeated = coverage_loss(attention, batch.target_mask)
-            loss = loss + self.recipe.coverage_loss * repeated
-        if self.recipe.guided_alignment is not None and batch.alignment is not None:
-            astray = alignment_loss(attention, batch.alignment)
-            loss = loss + self.recipe.guided_alignment * astray
         self._tokens_of_step.append(len(labels))
         self._batches_of_step.append(batch)
         self._loss_of_step = self._loss_of_step.to(loss.device) + loss.detach()
@@ -184,7 +179,8 @@ class TranslationModule(LightningModule):
     def _likelihood(self, batch: Batch) -> Tensor:
         """Return the summed negative log-likelihood and the number of tokens, (2,), float64."""
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        nll, _ = self._loss(batch, batch.target_input_ids, labels, label_smoothing=0.0)
+        readouts, _ = self._readouts(batch)
+        nll = smoothed_cross_entropy(readouts, labels, **self._output_layer, label_smoothing=0.0)
         return torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
 
     def on_validation_epoch_end(self) -> None:
@@ -305,22 +301,49 @@ class TranslationModule(LightningModule):
         self.model.train()
         return mixed
 
-    def _loss(
-        self, batch: Batch, target_input_ids: Tensor, labels: Tensor, *, label_smoothing: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return the summed cross-entropy of a batch and the attention, (B, T, S)."""
-        readouts, attention = self.model.readouts(
-            batch.source_ids, batch.source_lengths, target_input_ids, batch.target_mask
-        )
-        output = self.model.output_layer
+    def _loss(self, batch: Batch, labels: Tensor) -> Tensor:
+        """Return the summed loss of a batch; `labels`: its real target tokens, (N,)."""
+        readouts, attention = self._readouts(batch)
         loss = smoothed_cross_entropy(
-            readouts,
-            labels,
-            weight=output.weight,
-            bias=output.bias,
-            label_smoothing=label_smoothing,
+            readouts, labels, **self._output_layer, label_smoothing=self.recipe.label_smoothing
         )
-        return loss, attention
+        return loss + self._attention_losses(batch, attention)
+
+    def _r_drop(self, batch: Batch, labels: Tensor) -> Tensor:
+        """Do so by two passes with other masks of dropout, the mean of both and their distance."""
+        assert self.recipe.r_drop is not None
+        twice = batch.twice()
+        readouts, attention = self._readouts(twice)
+        loss = r_drop_loss(
+            readouts.view(2, len(labels), readouts.size(1)),
+            labels,
+            **self._output_layer,
+            label_smoothing=self.recipe.label_smoothing,
+            alpha=self.recipe.r_drop,
+        )
+        return loss + self._attention_losses(twice, attention) / 2
+
+    def _readouts(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what the output layer reads of a batch, and the attention, (B, T, S)."""
+        return self.model.readouts(
+            batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
+        )
+
+    @property
+    def _output_layer(self) -> dict[str, Tensor]:
+        layer = self.model.output_layer
+        return {"weight": layer.weight, "bias": layer.bias}
+
+    def _attention_losses(self, batch: Batch, attention: Tensor) -> Tensor | float:
+        """Return the weighted losses on the attention, (B, T, S), that the recipe asks for."""
+        loss: Tensor | float = 0.0
+        if self.recipe.coverage_loss is not None:
+            repeated = coverage_loss(attention, batch.target_mask)
+            loss = loss + self.recipe.coverage_loss * repeated
+        if self.recipe.guided_alignment is not None and batch.alignment is not None:
+            astray = alignment_loss(attention, batch.alignment)
+            loss = loss + self.recipe.guided_alignment * astray
+        return loss
 
 
 def _optimizer(model: Seq2Seq, recipe: TrainingRecipe) -> torch.optim.Optimizer:
