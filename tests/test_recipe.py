@@ -349,6 +349,7 @@ tiny.yaml has 6 errors:
             "must be 'linear', 'mean', 'copy', 'learned' or 'zero', got None",
         ),
         ("training.coverage_loss", "0", "must be > 0.0, got 0"),
+        ("training.ema", "1", "must be < 1.0, got 1"),
         ("training.r_drop", "0", "must be > 0.0, got 0"),
         ("training.scheduled_sampling", "1.1", "must be <= 1.0, got 1.1"),
         ("training.learning_rate", "fast", "must be a number, got 'fast'"),

@@ -220,7 +220,7 @@ def test_r_drop_passes_a_batch_twice_with_other_masks_throughout() -> None:
     labels = batch.target_output_ids[batch.target_mask][:, None]
     smoothed = [0.9 * one.gather(1, labels).sum() + 0.1 * one.mean(dim=1).sum() for one in (p, q)]
     divergences = (p.exp() * (p - q) + q.exp() * (q - p)).sum()
-    assert float(divergences) > 0.1
+    assert divergences.item() > 0.1
     expected = -(smoothed[0] + smoothed[1]) / 2 + 5 / 4 * divergences
     torch.manual_seed(1)
     module = TranslationModule(model, recipe_of(r_drop=5.0), total_steps=100)
@@ -307,6 +307,19 @@ def test_the_validation_loss_is_a_mean_over_all_tokens_without_smoothing(
             module.model, [index for indices in batches for index in indices], label_smoothing=0.0
         )
         torch.testing.assert_close(logged["loss"], expected.float())
+
+
+def test_the_validation_loss_is_that_of_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: dict[str, torch.Tensor] = {}
+    module = TranslationModule(small_model(), recipe_of(ema=0.5), total_steps=1)
+    with torch.no_grad():
+        module.model.output_layer.bias[0] += 3  # a step, which the average has not followed yet
+    monkeypatch.setattr(module, "log", logged.__setitem__)
+    module.on_validation_epoch_start()
+    module.validation_step(dataset()[[0, 1, 2]], 0)
+    module.on_validation_epoch_end()
+    expected = plain_loss(small_model(), [0, 1, 2], label_smoothing=0.0)
+    torch.testing.assert_close(logged["loss"], expected.float())
 
 
 def optimizer_of(recipe: TrainingRecipe) -> torch.optim.Optimizer:
@@ -423,12 +436,15 @@ class Broken(Watched):
 
 def test_a_step_with_a_gradient_that_is_no_number_is_as_if_it_had_not_been() -> None:
     changes = {"max_epochs": 1, "warmup_steps": 8, "learning_rate": 0.1, "weight_decay": 0.1}
-    recipe = recipe_of(**changes)
+    recipe = recipe_of(**changes, ema=0.5)
     broken = watch(recipe, batches=([0, 1], [2], [3]), kind=Broken, broken={1})
     never = watch(recipe, batches=([0, 1], [3]), kind=Broken)
     assert isinstance(broken, Broken)
-    for one, other in zip(broken.parameters(), never.parameters(), strict=True):
-        assert torch.equal(one, other)
+    states = broken.state_dict(), never.state_dict()
+    assert states[0].keys() == states[1].keys()
+    for name, weight in states[0].items():  # those of the average too
+        assert torch.equal(weight, states[1][name]), name
+    assert int(states[0]["average.n_averaged"]) == 2
     assert broken.rates == pytest.approx([0.0125, 0.025, 0.025])
     position = broken.position
     assert (position.step, position.num_skipped, position.skipped_in_row) == (2, 1, 0)

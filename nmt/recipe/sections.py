@@ -289,6 +289,9 @@ class TrainingRecipe(Section):
             the decoder reads its own token in place of the reference's (Bengio et al. 2015).
         patience: Validations without gain before training stops.
         checkpoint_metric: What chooses the best checkpoint.
+        ema: Decay of a moving average of the weights over the steps, which is validated, kept and
+            translated with in place of the weights in training; 0.999 for about the last thousand
+            steps. null is off.
         average_checkpoints: Translate with the mean of the best n; null is the single best.
         keep_last: Keep the weights of the last n validations too, for `nmt average`; null keeps
             those of the best alone.
@@ -320,6 +323,7 @@ class TrainingRecipe(Section):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     patience: PositiveInt | None = None
     checkpoint_metric: Literal["chrF2", "BLEU", "loss"] = "chrF2"
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     average_checkpoints: Annotated[int, Field(ge=2)] | None = None
     keep_last: PositiveInt | None = None
     validate_every: PositiveInt = 1
