@@ -117,13 +117,11 @@ def test_loss_and_gradients_are_those_of_the_logits_in_any_number_of_parts(
     parts = torch.split(wave, [45, 65, 13])
     readouts, weight, bias = (part.clone().requires_grad_() for part in parts)
     labels = torch.arange(9) % 13
-    by_name = {"weight": 3 * weight.view(13, 5), "bias": bias}
+    rows, table = readouts.view(9, 5), 3 * weight.view(13, 5)
     loss = smoothed_cross_entropy(
-        readouts.view(9, 5), labels, **by_name, label_smoothing=label_smoothing
+        rows, labels, weight=table, bias=bias, label_smoothing=label_smoothing
     )
-    expected = plain_loss_of(
-        readouts.view(9, 5), labels, **by_name, label_smoothing=label_smoothing
-    )
+    expected = plain_loss_of(rows, labels, table, bias, label_smoothing)
     torch.testing.assert_close(loss, expected)
     learns = readouts, weight, bias
     found = torch.autograd.grad(loss / 7, learns, retain_graph=True)
@@ -186,6 +184,83 @@ def test_autocast_makes_the_products_alone_less_precise() -> None:
     torch.testing.assert_close(
         gradients, torch.autograd.grad(expected, learns), rtol=2e-2, atol=1e-2
     )
+
+
+# Mixed cross-entropy
+
+
+def mixed_of(logits: Tensor, labels: Tensor, label_smoothing: float, own_share: float) -> Tensor:
+    size = logits.size(1)
+    return smoothed_cross_entropy(
+        logits,
+        labels,
+        weight=torch.eye(size, dtype=logits.dtype),
+        bias=torch.zeros(size, dtype=logits.dtype),
+        label_smoothing=label_smoothing,
+        own_share=own_share,
+    )
+
+
+def test_a_share_of_the_likeliest_token_is_wanted_worked_out_by_hand() -> None:
+    # p = (1/4, 3/4): the label is the unlikelier one, then the likelier
+    logits = torch.tensor([[0.0, math.log(3)]], requires_grad=True)
+    loss = mixed_of(logits, torch.tensor([0]), 0.0, 0.4)
+    assert loss.item() == pytest.approx(-0.6 * math.log(1 / 4) - 0.4 * math.log(3 / 4))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient[0].tolist() == pytest.approx([1 / 4 - 0.6, 3 / 4 - 0.4])
+    loss = mixed_of(logits, torch.tensor([1]), 0.0, 0.4)
+    assert loss.item() == pytest.approx(-math.log(3 / 4))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient[0].tolist() == pytest.approx([1 / 4, 3 / 4 - 1])
+
+
+def plain_mixed(
+    readouts: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, smoothing: float, share: float
+) -> Tensor:
+    """By PyTorch's own cross-entropy against probabilities."""
+    logits = linear(readouts, weight, bias)
+    size = logits.size(1)
+    one_hot = torch.eye(size, dtype=logits.dtype)
+    wanted = (1 - share) * one_hot[labels] + share * one_hot[logits.argmax(dim=1)]
+    return cross_entropy(
+        logits, (1 - smoothing) * wanted + smoothing / size * torch.ones(size), reduction="sum"
+    )
+
+
+@pytest.mark.parametrize("most_logits", [2**24, 40, 1])
+@pytest.mark.parametrize(("label_smoothing", "own_share"), [(0.0, 0.5), (0.1, 0.2)])
+def test_a_mixed_loss_and_its_gradients_are_those_of_the_logits_in_any_number_of_parts(
+    label_smoothing: float, own_share: float, most_logits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.loss._MOST_LOGITS", most_logits)
+    wave = torch.sin(1.7 * torch.arange(9 * 5 + 13 * 5 + 13, dtype=torch.float64))
+    parts = torch.split(wave, [45, 65, 13])
+    readouts, weight, bias = (part.clone().requires_grad_() for part in parts)
+    rows, table, labels = readouts.view(9, 5), 3 * weight.view(13, 5), torch.arange(9) % 13
+    labels[4] = int(linear(rows, table, bias)[4].argmax())  # one that is right already
+    loss = smoothed_cross_entropy(
+        rows, labels, weight=table, bias=bias, label_smoothing=label_smoothing, own_share=own_share
+    )
+    expected = plain_mixed(rows, labels, table, bias, label_smoothing, own_share)
+    torch.testing.assert_close(loss, expected)
+    learns = readouts, weight, bias
+    found = torch.autograd.grad(loss / 7, learns, retain_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(expected / 7, learns))
+
+
+def test_each_pass_of_r_drop_wants_what_it_holds_likeliest_itself() -> None:
+    passes = torch.tensor([LOGITS, LOGITS[::-1]], dtype=torch.float64).requires_grad_()
+    labels, unit = torch.tensor(LABELS), torch.eye(4, dtype=torch.float64)
+    zeros = torch.zeros(4, dtype=torch.float64)
+    sizes = {"label_smoothing": 0.1, "alpha": 5.0}
+    loss = r_drop_loss(passes, labels, weight=unit, bias=zeros, own_share=0.3, **sizes)
+    plain = plain_r_drop(passes, labels, unit, zeros, **sizes)
+    for one in passes:
+        mixed = plain_mixed(one, labels, unit, zeros, 0.1, 0.3)
+        plain = plain + (mixed - plain_loss_of(one, labels, unit, zeros, 0.1)) / 2
+    torch.testing.assert_close(loss, plain)
+    found = torch.autograd.grad(loss, passes, retain_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(plain, passes))
 
 
 # R-Drop

@@ -282,6 +282,24 @@ def test_the_more_steps_are_done_the_more_inputs_are_the_models_own(
     assert losses[2] != pytest.approx(plain)
 
 
+def test_the_more_steps_are_done_the_more_is_wanted_what_the_model_holds_likeliest() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    logits = logits_of(model, batch).detach()
+    labels = batch.target_output_ids[batch.target_mask]
+    own = logits.argmax(dim=1)
+    assert not torch.equal(own, labels)
+    to_labels, to_own = (
+        torch.nn.functional.cross_entropy(logits, wanted, label_smoothing=0.1, reduction="sum")
+        for wanted in (labels, own)
+    )
+    recipe = recipe_of(mixed_cross_entropy=0.5)
+    for step, share in ((0, 0.0), (20, 0.1), (100, 0.5)):
+        expected = (1 - share) * to_labels + share * to_own
+        for changes in ({}, {"r_drop": 3.0}):  # without dropout no pass is unlike the other
+            found = loss_of(model, recipe.model_copy(update=changes), batch, step=step)
+            torch.testing.assert_close(found.detach(), expected)
+
+
 def test_with_certain_sampling_the_last_step_reads_what_greedy_search_writes() -> None:
     model, batch = small_model(), dataset()[[0, 1, 2]]
     greedy = model.mix_inputs(

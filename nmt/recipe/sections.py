@@ -279,6 +279,9 @@ class TrainingRecipe(Section):
         coverage_loss: Weight of a loss on looking twice (See et al. 2017); null is off.
         guided_alignment: Weight of a loss towards the alignments that `data.train.alignment` gives
             (Chen et al. 2016); null is off.
+        mixed_cross_entropy: Share of the label's probability, reached at the end of training from 0
+            at its start, that goes to the token which the model itself holds likeliest (Li & Lu
+            2021: 0.5); null is off.
         r_drop: alpha of R-Drop (Liang et al. 2021): each batch is passed twice, with other masks of
             dropout, and the passes are to agree; 5 is a start. A step takes about twice the time
             and memory; null is off.
@@ -317,6 +320,7 @@ class TrainingRecipe(Section):
     coverage_loss: Annotated[float, Field(gt=0)] | None = None
     guided_alignment: Annotated[float, Field(gt=0)] | None = None
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixed_cross_entropy: Annotated[float, Field(gt=0, lt=1)] | None = None
     r_drop: Annotated[float, Field(gt=0)] | None = None
     source_embeddings: str | None = None
     target_embeddings: str | None = None
@@ -341,6 +345,16 @@ class TrainingRecipe(Section):
             raise ValueError(
                 "one of max_tokens and max_sentences must be given and the other null, "
                 f"got {self.max_tokens} and {self.max_sentences}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _own_tokens_are_read_or_wanted(self) -> Self:
+        if self.mixed_cross_entropy is not None and self.scheduled_sampling > 0:
+            raise ValueError(
+                "mixed_cross_entropy must be null with scheduled_sampling, got "
+                f"{self.mixed_cross_entropy} and {self.scheduled_sampling}: what is likeliest "
+                "behind tokens of the model's own is no other way to go on from the reference's"
             )
         return self
 

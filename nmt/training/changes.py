@@ -31,6 +31,7 @@ _CHANGEABLE = frozenset(
         "learning_rate",
         "max_epochs",
         "max_grad_norm",
+        "mixed_cross_entropy",
         "patience",
         "r_drop",
         "scheduled_sampling",

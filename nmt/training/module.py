@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -319,6 +319,7 @@ class TranslationModule(LightningModule):
             labels,
             **_output_layer(self.model),
             label_smoothing=self.recipe.label_smoothing,
+            own_share=self._own_share,
         )
         return loss + self._attention_losses(batch, attention)
 
@@ -332,9 +333,15 @@ class TranslationModule(LightningModule):
             labels,
             **_output_layer(self.model),
             label_smoothing=self.recipe.label_smoothing,
+            own_share=self._own_share,
             alpha=self.recipe.r_drop,
         )
         return loss + self._attention_losses(twice, attention) / 2
+
+    @property
+    def _own_share(self) -> float:
+        """Mixed cross-entropy's share of the model's own tokens at this step."""
+        return (self.recipe.mixed_cross_entropy or 0.0) * self.position.step / self.total_steps
 
     def _attention_losses(self, batch: Batch, attention: Tensor) -> Tensor | float:
         """Return the weighted losses on the attention, (B, T, S), that the recipe asks for."""
@@ -355,7 +362,12 @@ def _readouts(model: Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
     )
 
 
-def _output_layer(model: Seq2Seq) -> dict[str, Tensor]:
+class _OutputLayer(TypedDict):
+    weight: Tensor
+    bias: Tensor
+
+
+def _output_layer(model: Seq2Seq) -> _OutputLayer:
     return {"weight": model.output_layer.weight, "bias": model.output_layer.bias}
 
 
