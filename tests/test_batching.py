@@ -3,6 +3,7 @@
 import pickle
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -422,6 +423,19 @@ def test_a_batch_goes_to_a_device_but_for_lengths_and_indices(non_blocking: bool
     assert_equal(batch.to(torch.device("cpu"), non_blocking=non_blocking), batch)
     unlinked = make_dataset(MANY)[[3, 5]]
     assert_equal(unlinked.to("cpu"), unlinked)
+
+
+def test_a_batch_taken_twice_has_its_pairs_and_then_the_same_again() -> None:
+    links = [[0, 0, 1, 2], [1, 0]]
+    dataset = BatchDataset(
+        [[5, 6], [7]], [[8, 9], [4]], pad_id=PAD, bos_id=BOS, eos_id=EOS, links=links
+    )
+    once = dataset[[1, 0]]
+    twice = once.twice()
+    for field in fields(Batch):
+        tensor = getattr(once, field.name)
+        assert torch.equal(getattr(twice, field.name), torch.cat((tensor, tensor))), field.name
+    assert replace(once, alignment=None).twice().alignment is None
 
 
 def test_what_goes_to_a_device_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:

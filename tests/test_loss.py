@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy, kl_div, linear
 
-from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
+from nmt.loss import alignment_loss, coverage_loss, r_drop_loss, smoothed_cross_entropy
 
 LOGITS = [[2.0, -1.0, 0.5, 0.0], [0.1, 0.2, -3.0, 4.0], [1.0, 1.0, 1.0, 1.0]]
 LABELS = [0, 2, 3]
@@ -117,13 +117,11 @@ def test_loss_and_gradients_are_those_of_the_logits_in_any_number_of_parts(
     parts = torch.split(wave, [45, 65, 13])
     readouts, weight, bias = (part.clone().requires_grad_() for part in parts)
     labels = torch.arange(9) % 13
-    by_name = {"weight": 3 * weight.view(13, 5), "bias": bias}
+    rows, table = readouts.view(9, 5), 3 * weight.view(13, 5)
     loss = smoothed_cross_entropy(
-        readouts.view(9, 5), labels, **by_name, label_smoothing=label_smoothing
+        rows, labels, weight=table, bias=bias, label_smoothing=label_smoothing
     )
-    expected = plain_loss_of(
-        readouts.view(9, 5), labels, **by_name, label_smoothing=label_smoothing
-    )
+    expected = plain_loss_of(rows, labels, table, bias, label_smoothing)
     torch.testing.assert_close(loss, expected)
     learns = readouts, weight, bias
     found = torch.autograd.grad(loss / 7, learns, retain_graph=True)
@@ -186,6 +184,171 @@ def test_autocast_makes_the_products_alone_less_precise() -> None:
     torch.testing.assert_close(
         gradients, torch.autograd.grad(expected, learns), rtol=2e-2, atol=1e-2
     )
+
+
+# Mixed cross-entropy
+
+
+def mixed_of(logits: Tensor, labels: Tensor, label_smoothing: float, own_share: float) -> Tensor:
+    size = logits.size(1)
+    return smoothed_cross_entropy(
+        logits,
+        labels,
+        weight=torch.eye(size, dtype=logits.dtype),
+        bias=torch.zeros(size, dtype=logits.dtype),
+        label_smoothing=label_smoothing,
+        own_share=own_share,
+    )
+
+
+def test_a_share_of_the_likeliest_token_is_wanted_worked_out_by_hand() -> None:
+    # p = (1/4, 3/4): the label is the unlikelier one, then the likelier
+    logits = torch.tensor([[0.0, math.log(3)]], requires_grad=True)
+    loss = mixed_of(logits, torch.tensor([0]), 0.0, 0.4)
+    assert loss.item() == pytest.approx(-0.6 * math.log(1 / 4) - 0.4 * math.log(3 / 4))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient[0].tolist() == pytest.approx([1 / 4 - 0.6, 3 / 4 - 0.4])
+    loss = mixed_of(logits, torch.tensor([1]), 0.0, 0.4)
+    assert loss.item() == pytest.approx(-math.log(3 / 4))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert gradient[0].tolist() == pytest.approx([1 / 4, 3 / 4 - 1])
+
+
+def plain_mixed(
+    readouts: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, smoothing: float, share: float
+) -> Tensor:
+    """By PyTorch's own cross-entropy against probabilities."""
+    logits = linear(readouts, weight, bias)
+    size = logits.size(1)
+    one_hot = torch.eye(size, dtype=logits.dtype)
+    wanted = (1 - share) * one_hot[labels] + share * one_hot[logits.argmax(dim=1)]
+    return cross_entropy(
+        logits, (1 - smoothing) * wanted + smoothing / size * torch.ones(size), reduction="sum"
+    )
+
+
+@pytest.mark.parametrize("most_logits", [2**24, 40, 1])
+@pytest.mark.parametrize(("label_smoothing", "own_share"), [(0.0, 0.5), (0.1, 0.2)])
+def test_a_mixed_loss_and_its_gradients_are_those_of_the_logits_in_any_number_of_parts(
+    label_smoothing: float, own_share: float, most_logits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.loss._MOST_LOGITS", most_logits)
+    wave = torch.sin(1.7 * torch.arange(9 * 5 + 13 * 5 + 13, dtype=torch.float64))
+    parts = torch.split(wave, [45, 65, 13])
+    readouts, weight, bias = (part.clone().requires_grad_() for part in parts)
+    rows, table, labels = readouts.view(9, 5), 3 * weight.view(13, 5), torch.arange(9) % 13
+    labels[4] = int(linear(rows, table, bias)[4].argmax())  # one that is right already
+    loss = smoothed_cross_entropy(
+        rows, labels, weight=table, bias=bias, label_smoothing=label_smoothing, own_share=own_share
+    )
+    expected = plain_mixed(rows, labels, table, bias, label_smoothing, own_share)
+    torch.testing.assert_close(loss, expected)
+    learns = readouts, weight, bias
+    found = torch.autograd.grad(loss / 7, learns, retain_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(expected / 7, learns))
+
+
+def test_each_pass_of_r_drop_wants_what_it_holds_likeliest_itself() -> None:
+    passes = torch.tensor([LOGITS, LOGITS[::-1]], dtype=torch.float64).requires_grad_()
+    labels, unit = torch.tensor(LABELS), torch.eye(4, dtype=torch.float64)
+    zeros = torch.zeros(4, dtype=torch.float64)
+    sizes = {"label_smoothing": 0.1, "alpha": 5.0}
+    loss = r_drop_loss(passes, labels, weight=unit, bias=zeros, own_share=0.3, **sizes)
+    plain = plain_r_drop(passes, labels, unit, zeros, **sizes)
+    for one in passes:
+        mixed = plain_mixed(one, labels, unit, zeros, 0.1, 0.3)
+        plain = plain + (mixed - plain_loss_of(one, labels, unit, zeros, 0.1)) / 2
+    torch.testing.assert_close(loss, plain)
+    found = torch.autograd.grad(loss, passes, retain_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(plain, passes))
+
+
+# R-Drop
+
+
+def r_drop_of(passes: Tensor, labels: Tensor, label_smoothing: float, alpha: float) -> Tensor:
+    """The loss of readouts, (2, N, V), that an output layer of ones makes into logits."""
+    size = passes.size(2)
+    return r_drop_loss(
+        passes,
+        labels,
+        weight=torch.eye(size, dtype=passes.dtype),
+        bias=torch.zeros(size, dtype=passes.dtype),
+        label_smoothing=label_smoothing,
+        alpha=alpha,
+    )
+
+
+def test_r_drop_is_half_of_the_papers_sum_for_a_token_worked_out_by_hand() -> None:
+    # p = (1/2, 1/2) and q = (3/4, 1/4)
+    passes = torch.tensor([[[0.0, 0.0]], [[math.log(3), 0.0]]], requires_grad=True)
+    loss = r_drop_of(passes, torch.tensor([0]), 0.0, 3.0)
+    likelihoods = -math.log(1 / 2) - math.log(3 / 4)
+    p_to_q = 1 / 2 * math.log(2 / 3) + 1 / 2 * math.log(2)
+    q_to_p = 3 / 4 * math.log(3 / 2) + 1 / 4 * math.log(1 / 2)
+    assert loss.item() == pytest.approx((likelihoods + 3.0 * (p_to_q + q_to_p) / 2) / 2)
+    # the logits differ by -log 3 and 0, under p by half of that in the mean
+    (gradient,) = torch.autograd.grad(loss, passes)
+    by_first = (1 / 2 - 1) / 2 + 3 / 4 * (1 / 2 * (-math.log(3) / 2) + 1 / 2 - 3 / 4)
+    assert gradient[0, 0].tolist() == pytest.approx([by_first, -by_first])
+
+
+def plain_r_drop(
+    passes: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    label_smoothing: float,
+    alpha: float,
+) -> Tensor:
+    """By PyTorch's own divergence of log-probabilities."""
+    p, q = torch.log_softmax(linear(passes, weight, bias), dim=2)
+    both = kl_div(p, q, reduction="sum", log_target=True) + kl_div(
+        q, p, reduction="sum", log_target=True
+    )
+    of_labels = [
+        plain_loss_of(one, labels, weight, bias, label_smoothing=label_smoothing) for one in passes
+    ]
+    return (of_labels[0] + of_labels[1]) / 2 + alpha / 4 * both
+
+
+@pytest.mark.parametrize("most_logits", [2**24, 60, 1])
+@pytest.mark.parametrize(("label_smoothing", "alpha"), [(0.0, 1.0), (0.1, 5.0)])
+def test_r_drop_and_its_gradients_are_those_of_the_logits_in_any_number_of_parts(
+    label_smoothing: float, alpha: float, most_logits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.loss._MOST_LOGITS", most_logits)
+    wave = torch.sin(1.7 * torch.arange(2 * 9 * 5 + 13 * 5 + 13, dtype=torch.float64))
+    parts = torch.split(wave, [90, 65, 13])
+    readouts, weight, bias = (part.clone().requires_grad_() for part in parts)
+    passes, labels = readouts.view(2, 9, 5), torch.arange(9) % 13
+    sizes = {"label_smoothing": label_smoothing, "alpha": alpha}
+    loss = r_drop_loss(passes, labels, weight=3 * weight.view(13, 5), bias=bias, **sizes)
+    expected = plain_r_drop(passes, labels, 3 * weight.view(13, 5), bias, **sizes)
+    torch.testing.assert_close(loss, expected)
+    learns = readouts, weight, bias
+    found = torch.autograd.grad(loss / 7, learns, retain_graph=True)
+    torch.testing.assert_close(found, torch.autograd.grad(expected / 7, learns))
+
+
+@pytest.mark.parametrize("shift", [0.0, 300.0])
+def test_passes_that_agree_cost_what_one_of_them_does(shift: float) -> None:
+    one = torch.tensor(LOGITS)
+    passes = torch.stack((one, one + shift)).requires_grad_()
+    loss = r_drop_of(passes, torch.tensor(LABELS), 0.1, 5.0)
+    assert loss.item() == pytest.approx(plain_loss(0.1), rel=1e-4)
+    (gradient,) = torch.autograd.grad(loss, passes)
+    logits = one.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(loss_of(logits, 0.1), logits)
+    torch.testing.assert_close(gradient, torch.stack((expected, expected)) / 2, rtol=0, atol=1e-4)
+
+
+def test_r_drop_of_half_precision_is_scored_in_full() -> None:
+    passes = torch.tensor([LOGITS, LOGITS[::-1]], dtype=torch.bfloat16)
+    loss = r_drop_of(passes, torch.tensor(LABELS), 0.1, 5.0)
+    assert loss.dtype == torch.float32
+    assert float(loss) == float(r_drop_of(passes.float(), torch.tensor(LABELS), 0.1, 5.0))
 
 
 # Losses on the attention

@@ -349,6 +349,10 @@ tiny.yaml has 6 errors:
             "must be 'linear', 'mean', 'copy', 'learned' or 'zero', got None",
         ),
         ("training.coverage_loss", "0", "must be > 0.0, got 0"),
+        ("training.ema", "1", "must be < 1.0, got 1"),
+        ("training.mixed_cross_entropy", "0", "must be > 0.0, got 0"),
+        ("training.mixed_cross_entropy", "1", "must be < 1.0, got 1"),
+        ("training.r_drop", "0", "must be > 0.0, got 0"),
         ("training.scheduled_sampling", "1.1", "must be <= 1.0, got 1.1"),
         ("training.learning_rate", "fast", "must be a number, got 'fast'"),
         ("training.learning_rate", "true", "must be a number, got True"),
@@ -626,6 +630,32 @@ def test_a_loss_on_attention_needs_attention(key: str) -> None:
         f"tiny.yaml: training.{key} needs attention, got 0.5 with none",
         [f"training.{key}=0.5", "model.attention=null"],
     )
+
+
+def test_the_models_own_tokens_are_read_or_wanted_but_not_both() -> None:
+    mixed = "training.mixed_cross_entropy=0.5"
+    assert_refused(
+        EXAMPLE,
+        "tiny.yaml:8: training: mixed_cross_entropy must be null with scheduled_sampling, got 0.5 "
+        "and 0.2: what is likeliest behind tokens of the model's own is no other way to go on from "
+        "the reference's",
+        [mixed, "training.scheduled_sampling=0.2"],
+    )
+    assert parse(EXAMPLE, mixed).training.mixed_cross_entropy == 0.5
+
+
+def test_two_passes_of_r_drop_need_masks_that_differ() -> None:
+    none = "embedding: 0, layers: 0, readout: 0, recurrent: 0.5"  # weights are dropped for both
+    assert_refused(
+        EXAMPLE,
+        "tiny.yaml: training.r_drop needs model.dropout.embedding, layers, readout or word above "
+        "0, got 5.0 with none: its two passes would be alike",
+        ["training.r_drop=5", f"model.dropout={{{none}}}"],
+    )
+    for key in ("embedding", "layers", "readout", "word"):
+        some = f"model.dropout={{embedding: 0, layers: 0, readout: 0, {key}: 0.1}}"
+        some = some.replace(f"{key}: 0, ", "")
+        assert parse(EXAMPLE, "training.r_drop=5", some).training.r_drop == 5
 
 
 @pytest.mark.parametrize(

@@ -361,7 +361,14 @@ def test_the_room_that_training_needs_is_seen_before_it(
     )
     with pytest.raises(NMTError, match=f"^{re.escape(message)}$"):
         folder.check_space(num_weights=1_000_000, num_kept=3)
+    # a moving average is in each of the three checkpoints
+    leave(needed + 3 * 4 * 1_000_000)
+    folder.check_space(num_weights=1_000_000, num_kept=3, with_average=True)
+    leave(needed + 3 * 4 * 1_000_000 - 1)
+    with pytest.raises(NMTError, match=r"must have 77\.0 MB free"):
+        folder.check_space(num_weights=1_000_000, num_kept=3, with_average=True)
     # what an earlier start has written already needs no room
+    leave(needed - 1)
     folder.last_checkpoint.write_bytes(b"x")
     folder.check_space(num_weights=1_000_000, num_kept=3)
 

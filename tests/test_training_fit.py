@@ -14,7 +14,9 @@ from torch.nn.functional import linear
 from toy import QUICK, toy_recipe, write_quick_corpus
 
 from nmt.batching import Batch
+from nmt.engine import ModelEngine
 from nmt.errors import RecipeError
+from nmt.model import Seq2Seq
 from nmt.run_folder import RunFolder, average_weights, read_weights
 from nmt.tokenizer import Tokenizer
 from nmt.training.data import Corpora, TranslationData, load_corpora
@@ -82,6 +84,7 @@ def are_equal(first: Weights, second: Weights) -> bool:
         "training.max_grad_norm=1e-4",
         "training.gradient_accumulation=2",
         "training.label_smoothing=0.3",
+        "training.ema=0.2",
         "training.precision=bf16",
         "training.max_sentences=6",
         "training.max_length=4",
@@ -186,6 +189,46 @@ def test_averaging_takes_the_mean_of_the_best(ground: Ground, tmp_path: Path) ->
     weights = read_weights(folder.weights_file)
     assert are_equal(weights, average_weights(files))
     assert not are_equal(weights, read_weights(files[0]))
+
+
+def test_the_average_is_validated_kept_and_translated_with_and_the_training_goes_on_without(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("training.max_epochs=2", "training.checkpoint_metric=loss")
+    stepped: list[Weights] = []
+    translating: list[Seq2Seq] = []
+    true_step, true_engine = TranslationModule.optimizer_step, ModelEngine.__init__
+
+    def step(self: TranslationModule, *arguments: Any, **options: Any) -> None:
+        true_step(self, *arguments, **options)
+        state = self.model.state_dict()
+        stepped.append({name: weight.clone() for name, weight in state.items()})
+
+    def engine(self: ModelEngine, model: Seq2Seq) -> None:
+        translating.append(model)
+        true_engine(self, model)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TranslationModule, "optimizer_step", step)
+        patched.setattr("nmt.training.fit.ModelEngine.__init__", engine)
+        folder = ground.fit(tmp_path / "average", *settings, "training.ema=0.3")
+    plain = ground.fit(tmp_path / "plain", *settings)
+    for epoch in (1, 2):
+        kept = read_weights(plain.weights_of_epoch(epoch))
+        assert all(torch.equal(kept[name], stepped[3 * epoch - 1][name]) for name in kept)
+    expected = dict(stepped[0])
+    for n, weights in enumerate(stepped[1:], start=1):
+        share = min(0.3, (1 + n) / (10 + n))
+        expected = {name: share * expected[name] + (1 - share) * weights[name] for name in weights}
+    found = read_weights(folder.weights_of_epoch(2))
+    (translator,) = translating
+    for name, weight in found.items():
+        torch.testing.assert_close(weight, expected[name])
+        assert torch.equal(translator.state_dict()[name], weight)
+    assert not are_equal(found, read_weights(plain.weights_of_epoch(2)))
+    # the loss is that of what was kept
+    losses = [one.metrics()[-1]["loss"] for one in (folder, plain)]
+    assert losses[0] != losses[1]
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,61 @@ def test_the_loss_towards_given_alignments_is_added_with_its_weight(weight: floa
     torch.testing.assert_close(loss_of(model, recipe_of(), aligned), plain)
 
 
+# masks for all that dropout thins but the weights
+THINNED = {"dropout": {"embedding": 0.3, "layers": 0.3, "readout": 0.3, "word": 0.2}}
+
+
+def test_r_drop_passes_a_batch_twice_with_other_masks_throughout() -> None:
+    model, batch = small_model(THINNED), dataset()[[0, 1, 2]]
+    torch.manual_seed(1)
+    twice = batch.twice()
+    encoder_output, state = model.encode(twice.source_ids, twice.source_lengths)
+    first, second = encoder_output.states.chunk(2)
+    assert not torch.isclose(first[:, 0], second[:, 0]).all(dim=1).any()  # the encoder's too
+    readouts, _, _ = model.decoder(twice.target_input_ids, state, encoder_output)
+    p, q = model.output_layer(readouts)[twice.target_mask].log_softmax(dim=1).chunk(2)
+    labels = batch.target_output_ids[batch.target_mask][:, None]
+    smoothed = [0.9 * one.gather(1, labels).sum() + 0.1 * one.mean(dim=1).sum() for one in (p, q)]
+    divergences = (p.exp() * (p - q) + q.exp() * (q - p)).sum()
+    assert divergences.item() > 0.1
+    expected = -(smoothed[0] + smoothed[1]) / 2 + 5 / 4 * divergences
+    torch.manual_seed(1)
+    module = TranslationModule(model, recipe_of(r_drop=5.0), total_steps=100)
+    found = module.training_step(batch, 0)
+    torch.testing.assert_close(found["summed_loss"], expected)
+    # a mean over the tokens, each counted once
+    assert found["num_tokens"] == len(labels)
+    torch.testing.assert_close(found["loss"], expected / len(labels))
+
+
+def test_without_dropout_r_drop_costs_what_one_pass_does() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    torch.testing.assert_close(
+        loss_of(model, recipe_of(r_drop=5.0), batch), loss_of(model, recipe_of(), batch)
+    )
+
+
+def test_losses_on_the_attention_are_the_mean_of_both_passes() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    alignment = torch.zeros(*batch.target_input_ids.shape, batch.source_ids.size(1)).bool()
+    alignment[0, 0, 1] = alignment[1, 0, 2] = True
+    aligned = replace(batch, alignment=alignment)
+    weights = {"guided_alignment": 0.5, "coverage_loss": 2.0}
+    torch.testing.assert_close(
+        loss_of(model, recipe_of(r_drop=5.0, **weights), aligned),
+        loss_of(model, recipe_of(**weights), aligned),
+    )
+
+
+def test_both_passes_of_r_drop_read_the_same_sampled_tokens() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    torch.manual_seed(1)
+    expected = loss_of(model, recipe_of(scheduled_sampling=0.5), batch, step=100)
+    torch.manual_seed(1)
+    found = loss_of(model, recipe_of(scheduled_sampling=0.5, r_drop=5.0), batch, step=100)
+    torch.testing.assert_close(found, expected)
+
+
 def test_the_more_steps_are_done_the_more_inputs_are_the_models_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -225,6 +280,24 @@ def test_the_more_steps_are_done_the_more_inputs_are_the_models_own(
     assert len(probabilities) == 2  # nor where nothing is asked for
     assert losses[0] == plain
     assert losses[2] != pytest.approx(plain)
+
+
+def test_the_more_steps_are_done_the_more_is_wanted_what_the_model_holds_likeliest() -> None:
+    model, batch = small_model(), dataset()[[0, 1, 2]]
+    logits = logits_of(model, batch).detach()
+    labels = batch.target_output_ids[batch.target_mask]
+    own = logits.argmax(dim=1)
+    assert not torch.equal(own, labels)
+    to_labels, to_own = (
+        torch.nn.functional.cross_entropy(logits, wanted, label_smoothing=0.1, reduction="sum")
+        for wanted in (labels, own)
+    )
+    recipe = recipe_of(mixed_cross_entropy=0.5)
+    for step, share in ((0, 0.0), (20, 0.1), (100, 0.5)):
+        expected = (1 - share) * to_labels + share * to_own
+        for changes in ({}, {"r_drop": 3.0}):  # without dropout no pass is unlike the other
+            found = loss_of(model, recipe.model_copy(update=changes), batch, step=step)
+            torch.testing.assert_close(found.detach(), expected)
 
 
 def test_with_certain_sampling_the_last_step_reads_what_greedy_search_writes() -> None:
@@ -252,6 +325,19 @@ def test_the_validation_loss_is_a_mean_over_all_tokens_without_smoothing(
             module.model, [index for indices in batches for index in indices], label_smoothing=0.0
         )
         torch.testing.assert_close(logged["loss"], expected.float())
+
+
+def test_the_validation_loss_is_that_of_the_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: dict[str, torch.Tensor] = {}
+    module = TranslationModule(small_model(), recipe_of(ema=0.5), total_steps=1)
+    with torch.no_grad():
+        module.model.output_layer.bias[0] += 3  # a step, which the average has not followed yet
+    monkeypatch.setattr(module, "log", logged.__setitem__)
+    module.on_validation_epoch_start()
+    module.validation_step(dataset()[[0, 1, 2]], 0)
+    module.on_validation_epoch_end()
+    expected = plain_loss(small_model(), [0, 1, 2], label_smoothing=0.0)
+    torch.testing.assert_close(logged["loss"], expected.float())
 
 
 def optimizer_of(recipe: TrainingRecipe) -> torch.optim.Optimizer:
@@ -368,12 +454,15 @@ class Broken(Watched):
 
 def test_a_step_with_a_gradient_that_is_no_number_is_as_if_it_had_not_been() -> None:
     changes = {"max_epochs": 1, "warmup_steps": 8, "learning_rate": 0.1, "weight_decay": 0.1}
-    recipe = recipe_of(**changes)
+    recipe = recipe_of(**changes, ema=0.5)
     broken = watch(recipe, batches=([0, 1], [2], [3]), kind=Broken, broken={1})
     never = watch(recipe, batches=([0, 1], [3]), kind=Broken)
     assert isinstance(broken, Broken)
-    for one, other in zip(broken.parameters(), never.parameters(), strict=True):
-        assert torch.equal(one, other)
+    states = broken.state_dict(), never.state_dict()
+    assert states[0].keys() == states[1].keys()
+    for name, weight in states[0].items():  # those of the average too
+        assert torch.equal(weight, states[1][name]), name
+    assert int(states[0]["average.n_averaged"]) == 2
     assert broken.rates == pytest.approx([0.0125, 0.025, 0.025])
     position = broken.position
     assert (position.step, position.num_skipped, position.skipped_in_row) == (2, 1, 0)

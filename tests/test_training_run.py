@@ -34,11 +34,12 @@ from nmt.translator import learn_confidence
 
 ROOT = Path(__file__).parent.parent
 
-# Everything that a run must remember is at work: random numbers, schedule, best weights, mean.
+# Everything that a run must remember is at work: random numbers, schedule, best weights, means.
 LASTING = (
     *QUICK,
     "training.max_epochs=3",
     "training.average_checkpoints=2",
+    "training.ema=0.3",
     "model.dropout.embedding=0.2",
     "model.dropout.layers=0.2",
     "model.dropout.readout=0.2",

@@ -52,6 +52,22 @@ class Batch:
             alignment=None if self.alignment is None else move(self.alignment),
         )
 
+    def twice(self) -> Batch:
+        """Return the sentence pairs once and, in the same order, once more."""
+
+        def double(tensor: Tensor) -> Tensor:
+            return torch.cat((tensor, tensor))
+
+        return Batch(
+            source_ids=double(self.source_ids),
+            source_lengths=double(self.source_lengths),
+            target_input_ids=double(self.target_input_ids),
+            target_output_ids=double(self.target_output_ids),
+            target_mask=double(self.target_mask),
+            indices=double(self.indices),
+            alignment=None if self.alignment is None else double(self.alignment),
+        )
+
     def pin_memory(self) -> Batch:
         """Return the batch in page-locked memory, from where a GPU copies it faster."""
         return Batch(

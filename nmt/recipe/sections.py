@@ -279,6 +279,12 @@ class TrainingRecipe(Section):
         coverage_loss: Weight of a loss on looking twice (See et al. 2017); null is off.
         guided_alignment: Weight of a loss towards the alignments that `data.train.alignment` gives
             (Chen et al. 2016); null is off.
+        mixed_cross_entropy: Share of the label's probability, reached at the end of training from 0
+            at its start, that goes to the token which the model itself holds likeliest (Li & Lu
+            2021: 0.5); null is off.
+        r_drop: alpha of R-Drop (Liang et al. 2021): each batch is passed twice, with other masks of
+            dropout, and the passes are to agree; 5 is a start. A step takes about twice the time
+            and memory; null is off.
         source_embeddings: A text file of vectors to start from, a piece and its numbers a line;
             null starts from random ones.
         target_embeddings: As `source_embeddings`.
@@ -286,6 +292,9 @@ class TrainingRecipe(Section):
             the decoder reads its own token in place of the reference's (Bengio et al. 2015).
         patience: Validations without gain before training stops.
         checkpoint_metric: What chooses the best checkpoint.
+        ema: Decay of a moving average of the weights over the steps, which is validated, kept and
+            translated with in place of the weights in training; 0.999 for about the last thousand
+            steps. null is off.
         average_checkpoints: Translate with the mean of the best n; null is the single best.
         keep_last: Keep the weights of the last n validations too, for `nmt average`; null keeps
             those of the best alone.
@@ -311,11 +320,14 @@ class TrainingRecipe(Section):
     coverage_loss: Annotated[float, Field(gt=0)] | None = None
     guided_alignment: Annotated[float, Field(gt=0)] | None = None
     scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0
+    mixed_cross_entropy: Annotated[float, Field(gt=0, lt=1)] | None = None
+    r_drop: Annotated[float, Field(gt=0)] | None = None
     source_embeddings: str | None = None
     target_embeddings: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     patience: PositiveInt | None = None
     checkpoint_metric: Literal["chrF2", "BLEU", "loss"] = "chrF2"
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     average_checkpoints: Annotated[int, Field(ge=2)] | None = None
     keep_last: PositiveInt | None = None
     validate_every: PositiveInt = 1
@@ -333,6 +345,16 @@ class TrainingRecipe(Section):
             raise ValueError(
                 "one of max_tokens and max_sentences must be given and the other null, "
                 f"got {self.max_tokens} and {self.max_sentences}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _own_tokens_are_read_or_wanted(self) -> Self:
+        if self.mixed_cross_entropy is not None and self.scheduled_sampling > 0:
+            raise ValueError(
+                "mixed_cross_entropy must be null with scheduled_sampling, got "
+                f"{self.mixed_cross_entropy} and {self.scheduled_sampling}: what is likeliest "
+                "behind tokens of the model's own is no other way to go on from the reference's"
             )
         return self
 
@@ -473,6 +495,17 @@ class Recipe(Section):
                 "training.guided_alignment and data.train.alignment go together, and no other set "
                 f"takes an alignment, got {self.training.guided_alignment} and alignments for "
                 f"{', '.join(aligned) or 'no set'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _two_passes_differ(self) -> Self:
+        dropout = self.model.dropout
+        masks = (dropout.embedding, dropout.layers, dropout.readout, dropout.word)
+        if self.training.r_drop is not None and not any(masks):
+            raise ValueError(
+                "training.r_drop needs model.dropout.embedding, layers, readout or word above 0, "
+                f"got {self.training.r_drop} with none: its two passes would be alike"
             )
         return self
 

@@ -220,20 +220,21 @@ class RunFolder:
             ):
                 file.unlink(missing_ok=True)
 
-    def check_space(self, *, num_weights: int, num_kept: int) -> None:
+    def check_space(self, *, num_weights: int, num_kept: int, with_average: bool = False) -> None:
         """See that the disk has room for all that training will write.
 
         Args:
             num_weights: Weights of the model.
             num_kept: Validations whose weights are kept in `checkpoints/`.
+            with_average: Whether a moving average of the weights is trained along.
 
         Raises:
             NMTError: It has not.
         """
-        # The new, the last and the previous checkpoint are there at once, each the weights and what
-        # Adam remembers of them twice; and two more of those kept, one that only the previous
-        # checkpoint knows and a new one; and at the end those to translate with.
-        copies = 3 * 3 + (num_kept + 2) + 1
+        # The new, the last and the previous checkpoint are there at once, each the weights, their
+        # average and what Adam remembers of them twice; and two more of those kept, one that only
+        # the previous checkpoint knows and a new one; and at the end those to translate with.
+        copies = 3 * (3 + with_average) + (num_kept + 2) + 1
         needed = copies * num_weights * _BYTES_OF_WEIGHT + _BYTES_OF_THE_REST
         files = (file for file in self.path.rglob("*") if file.is_file())
         needed -= sum(file.stat().st_size for file in files)

@@ -63,12 +63,12 @@ def fit(
     # of MiB in an epoch. To make it ready again takes no time that could be measured.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     total_steps = count_steps(training, num_batches=data.num_batches)
-    translator = _translator(model, folder, recipe)
+    module = TranslationModule(model, training, total_steps=total_steps)
+    translator = _translator(module.validated_model, folder, recipe)
     validation = Validation(folder, recipe, validation_pairs, translator.translate)
     stops = stops or StopRequests()
     saving = Saving(folder, validation, stops, every_minutes=training.save_every_minutes)
     trainer = _trainer(recipe, folder, [ProgressBar(), validation, Divergence(folder), saving])
-    module = TranslationModule(model, training, total_steps=total_steps)
     data.position = module.position
     last = find_checkpoint(folder)
     if last is None and folder.metrics():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from nmt.batching import Batch
 from nmt.errors import CheckpointError
-from nmt.loss import alignment_loss, coverage_loss, smoothed_cross_entropy
+from nmt.loss import alignment_loss, coverage_loss, r_drop_loss, smoothed_cross_entropy
 from nmt.model import Seq2Seq
 from nmt.recipe import TrainingRecipe
+from nmt.training.average import moving_average
 from nmt.training.checkpoints import find_unlike, is_of_model
 from nmt.training.position import Position
 from nmt.training.schedules import rate_factor
@@ -57,7 +58,8 @@ class TranslationModule(LightningModule):
             total_steps: Optimizer steps of the whole training.
         """
         super().__init__()
-        self.model = model
+        self.model = model  # first of the modules: checkpoints number the weights
+        self.average = None if recipe.ema is None else moving_average(model, recipe.ema)
         self.recipe = recipe
         self.total_steps = total_steps
         self.position = Position()
@@ -70,6 +72,11 @@ class TranslationModule(LightningModule):
         # sum over tokens, and their number: losses, and what these gain by the right sources
         self._validation = torch.zeros(2, dtype=torch.float64)
         self._source_use = torch.zeros(2, dtype=torch.float64)
+
+    @property
+    def validated_model(self) -> Seq2Seq:
+        """The model to validate, keep and translate with: the average where there is one."""
+        return self.model if self.average is None else cast(Seq2Seq, self.average.module)
 
     @property
     def is_within_step(self) -> bool:
@@ -95,15 +102,10 @@ class TranslationModule(LightningModule):
         The `loss` is over the number of tokens of the step's first batch.
         """
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        loss, attention = self._loss(
-            batch, self._inputs(batch), labels, label_smoothing=self.recipe.label_smoothing
+        read = replace(batch, target_input_ids=self._inputs(batch))
+        loss = (
+            self._loss(read, labels) if self.recipe.r_drop is None else self._r_drop(read, labels)
         )
-        if self.recipe.coverage_loss is not None:
-            repeated = coverage_loss(attention, batch.target_mask)
-            loss = loss + self.recipe.coverage_loss * repeated
-        if self.recipe.guided_alignment is not None and batch.alignment is not None:
-            astray = alignment_loss(attention, batch.alignment)
-            loss = loss + self.recipe.guided_alignment * astray
         self._tokens_of_step.append(len(labels))
         self._batches_of_step.append(batch)
         self._loss_of_step = self._loss_of_step.to(loss.device) + loss.detach()
@@ -184,7 +186,9 @@ class TranslationModule(LightningModule):
     def _likelihood(self, batch: Batch) -> Tensor:
         """Return the summed negative log-likelihood and the number of tokens, (2,), float64."""
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
-        nll, _ = self._loss(batch, batch.target_input_ids, labels, label_smoothing=0.0)
+        model = self.validated_model
+        readouts, _ = _readouts(model, batch)
+        nll = smoothed_cross_entropy(readouts, labels, **_output_layer(model), label_smoothing=0.0)
         return torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
 
     def on_validation_epoch_end(self) -> None:
@@ -282,13 +286,15 @@ class TranslationModule(LightningModule):
             super().lr_scheduler_step(scheduler, metric)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Take a step; the plateau schedule's warm-up is done here, by hand."""
+        """Take a step, and the average after it; the plateaus' warm-up is done here, by hand."""
         optimizer = args[2]
         if self.recipe.schedule == "plateau" and self.position.step < self.recipe.warmup_steps:
             factor = (self.position.step + 1) / self.recipe.warmup_steps
             for group in optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate * factor
         super().optimizer_step(*args, **kwargs)
+        if self.average is not None and self._has_stepped:
+            self.average.update_parameters(self.model)
 
     def _inputs(self, batch: Batch) -> Tensor:
         """Return what the decoder reads: reference tokens, in part the model's own, (B, T)."""
@@ -305,22 +311,64 @@ class TranslationModule(LightningModule):
         self.model.train()
         return mixed
 
-    def _loss(
-        self, batch: Batch, target_input_ids: Tensor, labels: Tensor, *, label_smoothing: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return the summed cross-entropy of a batch and the attention, (B, T, S)."""
-        readouts, attention = self.model.readouts(
-            batch.source_ids, batch.source_lengths, target_input_ids, batch.target_mask
-        )
-        output = self.model.output_layer
+    def _loss(self, batch: Batch, labels: Tensor) -> Tensor:
+        """Return the summed loss of a batch; `labels`: its real target tokens, (N,)."""
+        readouts, attention = _readouts(self.model, batch)
         loss = smoothed_cross_entropy(
             readouts,
             labels,
-            weight=output.weight,
-            bias=output.bias,
-            label_smoothing=label_smoothing,
+            **_output_layer(self.model),
+            label_smoothing=self.recipe.label_smoothing,
+            own_share=self._own_share,
         )
-        return loss, attention
+        return loss + self._attention_losses(batch, attention)
+
+    def _r_drop(self, batch: Batch, labels: Tensor) -> Tensor:
+        """Do so by two passes with other masks of dropout, the mean of both and their distance."""
+        assert self.recipe.r_drop is not None
+        twice = batch.twice()
+        readouts, attention = _readouts(self.model, twice)
+        loss = r_drop_loss(
+            readouts.view(2, len(labels), readouts.size(1)),
+            labels,
+            **_output_layer(self.model),
+            label_smoothing=self.recipe.label_smoothing,
+            own_share=self._own_share,
+            alpha=self.recipe.r_drop,
+        )
+        return loss + self._attention_losses(twice, attention) / 2
+
+    @property
+    def _own_share(self) -> float:
+        """Mixed cross-entropy's share of the model's own tokens at this step."""
+        return (self.recipe.mixed_cross_entropy or 0.0) * self.position.step / self.total_steps
+
+    def _attention_losses(self, batch: Batch, attention: Tensor) -> Tensor | float:
+        """Return the weighted losses on the attention, (B, T, S), that the recipe asks for."""
+        loss: Tensor | float = 0.0
+        if self.recipe.coverage_loss is not None:
+            repeated = coverage_loss(attention, batch.target_mask)
+            loss = loss + self.recipe.coverage_loss * repeated
+        if self.recipe.guided_alignment is not None and batch.alignment is not None:
+            astray = alignment_loss(attention, batch.alignment)
+            loss = loss + self.recipe.guided_alignment * astray
+        return loss
+
+
+def _readouts(model: Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return what the output layer reads of a batch, and the attention, (B, T, S)."""
+    return model.readouts(
+        batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
+    )
+
+
+class _OutputLayer(TypedDict):
+    weight: Tensor
+    bias: Tensor
+
+
+def _output_layer(model: Seq2Seq) -> _OutputLayer:
+    return {"weight": model.output_layer.weight, "bias": model.output_layer.bias}
 
 
 def _optimizer(model: Seq2Seq, recipe: TrainingRecipe) -> torch.optim.Optimizer:

@@ -228,6 +228,7 @@ def _check_model(
     folder.check_space(
         num_weights=_num_weights(model),
         num_kept=(training.average_checkpoints or 1) + (training.keep_last or 0),
+        with_average=training.ema is not None,
     )
 
 

@@ -178,7 +178,8 @@ class Validation(Callback):
         self.since_gain = 0 if gained else self.since_gain + 1
         is_among_best = len(self.best) < self._num_kept or value > self.best[-1][0]
         if is_among_best or self._recipe.training.keep_last is not None:
-            write_weights(self._folder.weights_of_epoch(epoch), module.model.state_dict())
+            weights = module.validated_model.state_dict()
+            write_weights(self._folder.weights_of_epoch(epoch), weights)
         if not is_among_best:
             return
         # of equal merit the earlier stands first
