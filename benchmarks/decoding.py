@@ -1,6 +1,6 @@
 """How fast this project and other toolkits translate with a model of the same sizes, side by side.
 
-    python benchmarks/decoding.py --data FOLDER --work FOLDER [--rounds 3] [--beam 5]
+    python benchmarks/decoding.py --data FOLDER --work FOLDER [--run RUN] [--rounds 3] [--beam 5]
         [--texts test_2016 train_10k] [--lines N] [--only NAME ...] [--batch-size NAME=N ...]
         [--threads 2]
 
@@ -12,7 +12,8 @@ weights. Then the programs take turns, each translating a whole file by its own 
 of its own, at the batch size that suits it best (decoding/watch.py says what is timed, and counts
 the tokens), and a table of the medians is printed for each text. It wants the machine alone.
 
-The toolkits are given pieces and write pieces; this project reads and writes text.
+The toolkits are given pieces and write pieces; this project reads and writes text. With --run a
+trained model of this project, of whatever sizes, is put beside them, forced to as many tokens.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def translate_ours(task: Task) -> list[str]:
     What a model without training writes goes in circles; nothing is to be searched again for that.
     """
     limits = ["--min-length", str(NUM_TOKENS + 1), "--max-length", str(NUM_TOKENS + 1)]
-    files = ["--model", str(task.model / "run"), "--input", str(task.source)]
+    files = ["--model", str(task.model), "--input", str(task.source)]
     sizes = ["--beam-size", str(task.beam_size), "--batch-size", str(task.batch_size)]
     return [
         *("translate", *files, "--output", str(task.output), *sizes, *limits),
@@ -157,17 +158,28 @@ TOOLKITS = {
 
 @dataclass(frozen=True)
 class Program:
-    """One row of the table; `options` are added to the arguments."""
+    """One row of the table.
+
+    Attributes:
+        title: What it is called.
+        environment: Whose virtual environment and model it has.
+        arguments: Of its command.
+        batch_size: Sentences a batch.
+        options: Arguments beside.
+        is_trained: Whether the model is that of --run.
+    """
 
     title: str
     environment: str
     arguments: Callable[[Task], list[str]]
     batch_size: int
     options: tuple[str, ...] = ()
+    is_trained: bool = False
 
 
-def _ours(variant: str, *options: str) -> Program:
-    return Program(f"{TITLES['ours']}, {variant}", "ours", translate_ours, 64, options)
+def _ours(variant: str, *options: str, is_trained: bool = False) -> Program:
+    title = f"{TITLES['ours']}, {variant}"
+    return Program(title, "ours", translate_ours, 64, options, is_trained)
 
 
 PROGRAMS = {
@@ -176,6 +188,12 @@ PROGRAMS = {
     "ours-int8": _ours("2 workers, int8", "--workers", "2", "--int8"),
     "ours-shortlist": _ours(
         "2 workers, int8, shortlist", "--workers", "2", "--int8", "--shortlist"
+    ),
+    "run-workers": _ours("--run, 2 workers", "--workers", "2", is_trained=True),
+    "run-shortlist": _ours(
+        "--run, 2 workers, int8, shortlist",
+        *("--workers", "2", "--int8", "--shortlist"),
+        is_trained=True,
     ),
     "eole": Program(TITLES["eole"], "eole", translate_eole, 128),
     "opennmt": Program(TITLES["opennmt"], "opennmt", translate_opennmt, 128),
@@ -189,6 +207,7 @@ class Place:
 
     data: Path
     work: Path
+    run: Path | None
     beam_size: int
     threads: int
 
@@ -202,6 +221,13 @@ class Place:
     def model(self, environment: str) -> Path:
         """Return where the model of an environment's programs lies."""
         return self.work / "models" / environment
+
+    def model_of(self, program: Program) -> Path:
+        """Return what a program translates with."""
+        if program.is_trained and self.run:
+            return self.run
+        model = self.model(program.environment)
+        return model / "run" if program.environment == "ours" else model
 
     def text(self, name: str, environment: str) -> Path:
         """Return a text as a program reads it."""
@@ -257,7 +283,7 @@ def measure(name: str, text: str, place: Place, batch_size: int) -> dict[str, An
     task = Task(
         source,
         folder,
-        place.model(program.environment),
+        place.model_of(program),
         place.beam_size,
         batch_size,
         place.threads,
@@ -327,6 +353,7 @@ def options_of() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--run", type=Path, help="a trained run folder of this project")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--texts", nargs="*", choices=list(TEXTS), default=list(TEXTS))
@@ -334,13 +361,21 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=list(PROGRAMS), default=list(PROGRAMS))
     parser.add_argument("--batch-size", nargs="*", default=[], metavar="NAME=N")
     parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.run is None:
+        options.only = [name for name in options.only if not PROGRAMS[name].is_trained]
+    return options
 
 
 def main() -> None:
     """Make what is missing, let the programs take turns, print the tables."""
     options = options_of()
-    place = Place(options.data.resolve(), options.work.resolve(), options.beam, options.threads)
+    folders = (
+        options.data.resolve(),
+        options.work.resolve(),
+        options.run and options.run.resolve(),
+    )
+    place = Place(*folders, options.beam, options.threads)
     batch_sizes = batch_sizes_of(options.batch_size)
     prepare(place.setting)
     make_models(place, {PROGRAMS[name].environment for name in options.only})

@@ -1,13 +1,10 @@
-"""Writes a run folder with fresh weights, and texts as pieces of its tokenizer and back.
+"""Writes a run folder with fresh weights, and texts as pieces of its tokenizer.
 
     python prepare.py run FOLDER RECIPE [key=value ...]
     python prepare.py pieces FOLDER TEXT FILE
-    python prepare.py text FOLDER PIECES FILE
-    python prepare.py vocabulary FOLDER FILE
 
 The first makes a run folder to translate with, untrained: what is forced to a length takes as long.
-The second writes TEXT as FILE, a space between pieces, with the joint tokenizer of the run folder,
-the third writes pieces as text, and the fourth all its pieces but the special ones, one a line.
+The second writes TEXT as FILE, a space between pieces, with the tokenizer of the run folder.
 """
 
 from __future__ import annotations
@@ -43,33 +40,13 @@ def write_pieces(folder: RunFolder, text: Path, file: Path) -> None:
     write_atomically(file, "".join(f"{' '.join(pieces)}\n" for pieces in lines))
 
 
-def write_text(folder: RunFolder, pieces: Path, file: Path) -> None:
-    """Write lines of pieces as text; what is no piece of the tokenizer is left out."""
-    tokenizer, _ = folder.tokenizers
-    known = set(tokenizer.pieces(range(tokenizer.vocab_size)))
-    lines = (
-        tokenizer.decode([tokenizer.id_of(piece) for piece in line.split(" ") if piece in known])
-        for line in read_lines(pieces)
-    )
-    write_atomically(file, "".join(f"{line}\n" for line in lines))
-
-
-def write_vocabulary(folder: RunFolder, file: Path) -> None:
-    """Write all pieces that stand for text."""
-    tokenizer, _ = folder.tokenizers
-    pieces = tokenizer.pieces(range(tokenizer.eos_id + 1, tokenizer.vocab_size))
-    write_atomically(file, "".join(f"{piece}\n" for piece in pieces))
-
-
 def main() -> None:
     """Do what is asked for."""
-    what, name, *rest = sys.argv[1:]
-    folder = RunFolder(name)
+    what, folder, *rest = sys.argv[1:]
     if what == "run":
-        make_run(folder, rest[0], rest[1:])
+        make_run(RunFolder(folder), rest[0], rest[1:])
     else:
-        tasks = {"pieces": write_pieces, "text": write_text, "vocabulary": write_vocabulary}
-        tasks[what](folder, *map(Path, rest))
+        write_pieces(RunFolder(folder), *map(Path, rest))
 
 
 if __name__ == "__main__":
