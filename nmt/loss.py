@@ -181,7 +181,9 @@ class _Wanted:
     def subtract(self, gradient: Tensor, tokens: Tensor, shares: Tensor) -> None:
         """Take these probabilities off in place; `gradient`: (N, V)."""
         gradient -= self.label_smoothing / gradient.size(1)
-        gradient.scatter_add_(1, tokens, -shares.expand_as(tokens))
+        for token, share in zip(tokens.split(1, dim=1), shares, strict=True):
+            # one by one: the two may be the same, and a GPU adds at one place in any order
+            gradient.scatter_add_(1, token, -share.expand_as(token))
 
 
 def _loss_and_gradient_in_place(logits: Tensor, labels: Tensor, *, wanted: _Wanted) -> Tensor:
