@@ -122,3 +122,9 @@ def test_before_any_run_has_ended_there_is_a_table_of_nothing() -> None:
     text = table(summarize([Row(name="baseline", values={})]))
     assert cells(text, 2) == ["baseline", "0", *["–"] * 8]
     assert len(text.split("\n")) == 5
+
+
+def test_where_all_runs_have_failed_the_reasons_follow_the_table() -> None:
+    failed = Row(name="baseline", values={}, failures=FAILED.failures)
+    text = table(summarize([failed]))
+    assert text.split("\n")[3:] == ["", "Failed:", "", "- baseline, seed 1: no such file", ""]

@@ -184,6 +184,6 @@ def _notes(summaries: Sequence[Summary]) -> Iterator[str]:
         yield from (f"- {signature}" for signature in signatures)
     failed = [(one.row, failure) for one in summaries for failure in one.row.failures]
     if failed:
-        yield from ["", "Failed:", ""]
+        yield from [*([""] if results else []), "Failed:", ""]
         for row, failure in failed:
             yield f"- {label(row.values)}, seed {failure.seed}: {failure.reason}"
