@@ -41,8 +41,9 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
 
 
 def test_a_sweep_ends_with_its_table_on_stdout(
-    ground: Ground, capsys: pytest.CaptureFixture[str]
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("nmt.sweep.sweep.draw", lambda _, path: path.touch())
     assert main(["sweep", "toy.yaml", "--set", RATE, "--seeds", "2", "--sweep-dir", "s"]) == 0
     output = capsys.readouterr()
     assert output.out == Path("s/table.md").read_text(encoding="utf-8")
@@ -152,6 +153,8 @@ def test_a_defect_of_ours_is_1(ground: Ground, capsys: pytest.CaptureFixture[str
     assert main(["sweep", "toy.yaml", "--sweep-dir", "s"]) == 1
     error = capsys.readouterr().err
     assert "\nTraceback: KeyError: 1\n" in error
+    # no picture of nothing
+    assert "\ns: sweep.json, table.md\n" in error
     assert "\nnmt: a run failed: s/baseline/seed-1: KeyError: 1; the same command" in error
 
 

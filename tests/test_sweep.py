@@ -163,7 +163,29 @@ def test_a_defect_of_ours_is_shown_in_full(tmp_path: Path) -> None:
     outcome, _, said = run(tmp_path / "s", fate=fate)
     assert outcome.has_defect
     assert said[2] == "Traceback\n  line 1"
-    assert files(tmp_path / "s") == ["sweep.json", "table.md"]
+    assert files(tmp_path / "s") == ["baseline", "sweep.json", "table.md"]
+
+
+def test_failures_of_earlier_grids_are_kept_until_their_folders_are_deleted(tmp_path: Path) -> None:
+    bad, other = f"{ROWS[1]}/seed-1", "training.learning_rate=0.008"
+    run(tmp_path / "s", RATES, fate=failing(bad))
+    for _ in range(2):
+        outcome, _, _ = run(tmp_path / "s", other)
+        assert record(tmp_path / "s")[ROWS[1]] == {"failures": [1]}
+        assert "learning_rate=0.002, seed 1: no such file\n" in outcome.table
+    shutil.rmtree(tmp_path / "s" / ROWS[1])
+    outcome, _, _ = run(tmp_path / "s", other)
+    assert set(record(tmp_path / "s")) == {"baseline", ROWS[2], other}
+    assert "Failed" not in outcome.table
+
+
+def test_a_failed_run_whose_folder_cannot_be_made_stops_no_sweep(tmp_path: Path) -> None:
+    bad = f"{ROWS[1]}/seed-1"
+    run(tmp_path / "s")
+    (tmp_path / "s" / ROWS[1]).touch()
+    outcome, started, _ = run(tmp_path / "s", RATES, fate=failing(bad))
+    assert started == [f"{ROWS[1]}/seed-1", f"{ROWS[2]}/seed-1"]
+    assert outcome.failures == {str(tmp_path / "s" / bad): "no such file"}
 
 
 def test_a_signal_ends_the_sweep_and_says_what_is_left(tmp_path: Path) -> None:
@@ -196,6 +218,20 @@ def test_a_sweep_of_another_recipe_is_refused(texts: Sequence[str], tmp_path: Pa
     with pytest.raises(CheckpointError, match=message):
         run(path, *texts)
     assert record_file.read_text(encoding="utf-8") == changed
+
+
+def test_a_recipe_that_nothing_was_trained_by_may_be_mended(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    runs = [f"{row}/seed-1" for row in ROWS]
+    run(path, RATES, fate=failing(*runs))
+    record_file = path / "sweep.json"
+    changed = record_file.read_text(encoding="utf-8").replace('"max_epochs": 4', '"max_epochs": 5')
+    record_file.write_text(changed, encoding="utf-8", newline="\n")
+    outcome, started, _ = run(path, "model.bridge=zero")
+    assert started == ["baseline/seed-1", "model.bridge=zero/seed-1"]
+    assert record(path) == {"baseline": {"results": [1]}, "model.bridge=zero": {"results": [1]}}
+    assert '"max_epochs": 4' in record_file.read_text(encoding="utf-8")
+    assert "Failed" not in outcome.table
 
 
 def test_a_run_of_another_recipe_is_refused(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_what_is_wrong_with_the_data_is_an_error_of_its_own(tmp_path: Path) -> N
     ("error", "code", "answer"),
     [
         (DataError("no\nfile"), 2, {"failed": "no file"}),
+        (DataError("a " * 40_000), 2, {"failed": "a " * 500}),
         (KeyboardInterrupt(), 130, {}),
         (ZeroDivisionError("by 0"), 1, {"failed": "ZeroDivisionError: by 0"}),
     ],

@@ -35,6 +35,16 @@ def test_values_are_a_yaml_list_without_brackets(text: str, values: tuple[object
         ("data.test.source=a", "--set data.test.source: a sweep never looks at the test set"),
         ("data.validation.tsv=a", "--set data.validation.tsv: all runs are compared on one"),
         ("evaluation.bleu_tokenizer=char", "--set evaluation.bleu_tokenizer: all runs are scored"),
+        ("evaluation={metrics: [BLEU]}", "--set evaluation: all runs are scored alike"),
+        ("data.reverse=true", "--set data.reverse: all runs translate in one direction"),
+        ("data.source_lang=fr", "--set data.source_lang: all runs translate in one direction"),
+        ("data.target_lang=fr", "--set data.target_lang: all runs translate in one direction"),
+        ("training.device=cpu", "--set training.device: the devices are those of --devices"),
+        ("training.threads=1,2", "--set training.threads: runs at a time share the threads"),
+        (
+            "training={max_sentences: 2, seed: 7}",
+            "--set training: settings of training are changed one by one, such as ",
+        ),
         ("data.train.tsv=a", "--set data.train.tsv: sets of a corpus are changed as a whole"),
     ],
 )
@@ -134,3 +144,22 @@ def test_a_setting_is_called_in_a_table_by_what_was_asked_for() -> None:
 def test_a_wrong_value_is_refused_and_named(texts: list[str], complaint: str) -> None:
     with pytest.raises(RecipeError, match=f"^{re.escape(complaint)}"):
         grid(*texts)
+
+
+@pytest.mark.parametrize(
+    ("change", "fixed"),
+    [
+        ("validation: {tsv: other.tsv}", "data.validation"),
+        ("validation: {tsv: validation.tsv}, reverse: true", "data.reverse"),
+    ],
+)
+def test_a_whole_section_does_not_change_what_runs_have_in_common(change: str, fixed: str) -> None:
+    section = "source_lang: de, target_lang: en, train: {tsv: b.tsv}"
+    with pytest.raises(RecipeError, match=rf"^--set data=.*: {fixed} must be the recipe's: all "):
+        grid(f"data={{{section}, {change}}}")
+
+
+def test_a_whole_section_may_change_the_rest() -> None:
+    section = "source_lang: de, target_lang: en, validation: {tsv: validation.tsv}"
+    (found,) = grid(f"data={{{section}, train: {{tsv: b.tsv}}}}")[1:]
+    assert found.recipe.data.train != read([]).data.train

@@ -54,3 +54,26 @@ def test_each_run_has_a_dot_and_each_setting_a_line_at_its_mean(
     assert list(drawn) == ["BLEU", "chrF2", "loss (less is better)"]
     assert [labels[0], labels[2]] == ["baseline", "model.bridge=zero"]
     assert len(labels[1]) == 60
+
+
+@pytest.mark.parametrize(
+    ("key", "title", "num_lines"),
+    [("model.bridge", "loss (less is better)", 1), ("tokenizer", "loss (tokenizers differ)", 0)],
+)
+def test_losses_of_different_tokenizers_have_no_line_of_the_baseline(
+    key: str, title: str, num_lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dotted: dict[str, int] = {}
+
+    def read_off(figure: Figure, *_: object, **__: object) -> None:
+        for axes in figure.axes:
+            styles = [line.get_linestyle() for line in axes.get_lines()]
+            dotted[axes.get_title()] = styles.count(":")
+
+    monkeypatch.setattr(Figure, "savefig", read_off)
+    rows = [
+        Row(name="baseline", values={}, results=(result(1, 30.0),)),
+        Row(name="a", values={key: "b"}, results=(result(1, 31.0),)),
+    ]
+    draw(summarize(rows), tmp_path / "sweep.png")
+    assert dotted == {"BLEU": 1, "chrF2": 1, title: num_lines}

@@ -175,8 +175,11 @@ def test_how_a_process_has_ended_is_told_in_one_line(
 def test_a_process_that_cannot_begin_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8", newline="\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
     process = Child(job("a", tmp_path), Slot())
     process.wait()
-    assert process.ending() == Ending(reason="ended with exit code 1")
-    assert list(tmp_path.iterdir()) == []
+    assert process.ending() == Ending(reason="ended with exit code 3")
+    assert list(tmp_path.iterdir()) == [broken]

@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from sweeping import SIGNATURES, result
 
 from nmt.sweep.record import Failure, Row
@@ -79,13 +80,51 @@ def test_a_single_run_is_neither_a_spread_nor_the_best() -> None:
     assert "Failed" not in text
 
 
-def test_losses_of_different_tokenizers_are_warned_of() -> None:
-    other = BETTER.model_copy(update={"values": {"tokenizer.vocab_size": 8000}})
-    assert "Losses of different tokenizers cannot" in table(summarize([BASELINE, other]))
-    assert "Losses of different tokenizers" not in table(summarize([BASELINE, BETTER]))
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"tokenizer.vocab_size": 8000},
+        {"tokenizer": {"vocab_size": 8000}},
+        {"data.train": {"tsv": "a"}},
+        {"data.cleaning.deduplicate": False},
+        {"data": {"train": {"tsv": "a"}}},
+        {"finetune": {"run": "runs/a"}},
+        {"model.bridge": "zero", "finetune.add_pieces": ["a"]},
+    ],
+)
+def test_losses_of_different_tokenizers_are_not_held_against_each_other(
+    values: dict[str, object],
+) -> None:
+    other = BETTER.model_copy(update={"values": values, "name": "d"})
+    _, alike, different = summaries = summarize([BASELINE, BETTER, other])
+    assert different.spreads["loss"] == Spread(2.25, 2.0, 2.75, None)
+    assert different.spreads["BLEU"].difference == 0.625
+    assert alike.spreads["loss"].difference == 0.25
+    text = table(summaries)
+    assert "Losses of different tokenizers cannot" in text
+    assert [cells(text, row)[6:8] for row in (2, 3, 4)] == [
+        ["1.7500 (1.5000–2.0000)", "–"],
+        ["2.2500 (2.0000–2.7500)", "+0.2500"],
+        ["2.2500 (2.0000–2.7500)", "–"],
+    ]
+    assert cells(text, 2)[2] == "**31.50** (30.00–33.00)"
+
+
+@pytest.mark.parametrize("key", ["model.bridge", "finetune.freeze", "training.r_drop"])
+def test_losses_of_one_tokenizer_are_compared(key: str) -> None:
+    other = BETTER.model_copy(update={"values": {key: 1}})
+    text = table(summarize([BASELINE, other, FAILED]))
+    assert "Losses of different tokenizers" not in text
+    assert cells(text, 2)[6].startswith("**1.7500**")
 
 
 def test_before_any_run_has_ended_there_is_a_table_of_nothing() -> None:
     text = table(summarize([Row(name="baseline", values={})]))
     assert cells(text, 2) == ["baseline", "0", *["–"] * 8]
     assert len(text.split("\n")) == 5
+
+
+def test_where_all_runs_have_failed_the_reasons_follow_the_table() -> None:
+    failed = Row(name="baseline", values={}, failures=FAILED.failures)
+    text = table(summarize([failed]))
+    assert text.split("\n")[3:] == ["", "Failed:", "", "- baseline, seed 1: no such file", ""]

@@ -13,6 +13,7 @@ from nmt.errors import NMTError, SavedAndStoppedError
 
 if TYPE_CHECKING:
     from nmt.sweep.grid import Setting
+    from nmt.sweep.record import SweepFolder
     from nmt.sweep.running import Slot
     from nmt.sweep.sweep import Outcome
 
@@ -93,7 +94,7 @@ def sweep_command(
     )
     if outcome.stopped_by is None:
         print(outcome.table, end="", flush=True)
-    _leave(outcome, folder.path)
+    _leave(outcome, folder)
 
 
 def _read_grid(
@@ -150,20 +151,23 @@ def _read_devices(devices: str | None) -> list[str | None]:
     return list(names)
 
 
-def _leave(outcome: "Outcome", folder: Path) -> None:
+def _leave(outcome: "Outcome", folder: "SweepFolder") -> None:
     """Give the sweep its exit code, and say what is left to do."""
     import signal
 
     if outcome.stopped_by is not None:
         left = (
-            f"{folder}: stopped by {outcome.stopped_by.name}, {outcome.num_left} to go; the same "
-            "command goes on"
+            f"{folder.path}: stopped by {outcome.stopped_by.name}, {outcome.num_left} to go; "
+            "the same command goes on"
         )
         if outcome.stopped_by == signal.SIGINT:
             print(left, file=sys.stderr)
             raise KeyboardInterrupt
         raise SavedAndStoppedError(left)
-    print(f"{folder}: sweep.json, table.md, sweep.png", file=sys.stderr)
+    # there is no picture of runs that have all failed
+    written = (folder.record_file, folder.table_file, folder.plot_file)
+    names = ", ".join(file.name for file in written if file.exists())
+    print(f"{folder.path}: {names}", file=sys.stderr)
     if not outcome.failures:
         return
     run, reason = next(iter(outcome.failures.items()))

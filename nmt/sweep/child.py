@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FAILED, DEFECT, STOPPED, INTERRUPTED = 2, 1, 75, 130
 
+# Characters of an answer: a pipe holds 64 KiB until the sweep reads it.
+_MOST_OF_REASON, _MOST_OF_TRACEBACK = 1000, 10_000
+
 
 def main() -> int:
     """Do what stdin says.
@@ -101,13 +104,12 @@ def outcome(recipe: str, run_dir: Path) -> tuple[int, dict[str, Any]]:
         return FAILED, {"failed": _one_line(str(error))}
     except Exception as error:
         reason = _one_line(f"{type(error).__name__}: {error}")
-        # a pipe holds 64 KiB until the sweep reads it
-        return DEFECT, {"failed": reason[:1000], "traceback": traceback.format_exc()[-10_000:]}
+        return DEFECT, {"failed": reason, "traceback": traceback.format_exc()[-_MOST_OF_TRACEBACK:]}
     return 0, {"result": result.model_dump(mode="json")}
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.split())[:_MOST_OF_REASON]
 
 
 def leave_with_the_sweep(orders: io.FileIO) -> None:

@@ -25,8 +25,13 @@ BASELINE = "baseline"
 _FIXED = {
     "data.test": "a sweep never looks at the test set",
     "data.validation": "all runs are compared on one validation set",
+    "data.source_lang": "all runs translate in one direction",
+    "data.target_lang": "all runs translate in one direction",
+    "data.reverse": "all runs translate in one direction",
     "evaluation": "all runs are scored alike",
     "training.seed": "the seeds are those of --seeds",
+    "training.device": "the devices are those of --devices",
+    "training.threads": "runs at a time share the threads, see --jobs",
 }
 # A name may have parts added, such as what a file is called while it is written.
 _LONGEST_NAME = 150
@@ -81,6 +86,11 @@ def read_axis(text: str) -> Axis:
     for fixed, reason in _FIXED.items():
         if f"{key}.".startswith(f"{fixed}."):
             raise RecipeError(f"--set {key}: {reason}")
+    if key == "training":
+        raise RecipeError(
+            "--set training: settings of training are changed one by one, such as "
+            "training.learning_rate=0.001,0.002"
+        )
     if key.startswith("data.train."):
         raise RecipeError(
             f"--set {key}: sets of a corpus are changed as a whole, such as "
@@ -147,6 +157,10 @@ def _setting(
     except RecipeError as error:
         raise RecipeError(f"--set {label(values)}: {error}") from error
     before, after = (one.model_dump(mode="json") for one in (baseline, recipe))
+    # also by way of a whole section
+    for fixed, reason in _FIXED.items():
+        if _value_at(after, fixed) != _value_at(before, fixed):
+            raise RecipeError(f"--set {label(values)}: {fixed} must be the recipe's: {reason}")
     different = {}
     for key in sorted(values):
         value = _value_at(after, key)

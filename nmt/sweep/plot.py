@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TITLES = {"loss": "loss (less is better)"}
+_TITLE_OF_OTHER_TOKENS = "loss (tokenizers differ)"
 _INCHES_OF_ROW, _INCHES_AROUND, _MOST_INCHES = 0.32, 1.1, 400.0
 _LONGEST_LABEL = 60
 
@@ -48,7 +49,8 @@ def draw(summaries: Sequence[Summary], path: Path) -> None:
 
 def _draw_measure(axes: Axes, summaries: Sequence[Summary], name: str) -> None:
     baseline = summaries[0].spreads.get(name)
-    if baseline is not None:
+    is_incomparable = name == "loss" and any(one.has_other_tokens for one in summaries)
+    if baseline is not None and not is_incomparable:
         axes.axvline(baseline.mean, color="grey", linestyle=":", linewidth=1)
     for place, summary in enumerate(summaries):
         spread = summary.spreads.get(name)
@@ -59,7 +61,7 @@ def _draw_measure(axes: Axes, summaries: Sequence[Summary], name: str) -> None:
         axes.plot([spread.least, spread.greatest], [place] * 2, color=color, alpha=0.4, linewidth=1)
         axes.plot(values, [place] * len(values), "o", color=color, alpha=0.6, markersize=5)
         axes.plot(spread.mean, place, "|", color=color, markersize=15, markeredgewidth=2.5)
-    axes.set_title(_TITLES.get(name, name))
+    axes.set_title(_TITLE_OF_OTHER_TOKENS if is_incomparable else _TITLES.get(name, name))
     axes.grid(alpha=0.3)
 
 

@@ -112,6 +112,19 @@ class SweepFolder:
         """Return the folder of a run of a setting."""
         return RunFolder(self.path / name / f"seed-{seed}")
 
+    def has_runs(self) -> bool:
+        """Tell whether any run has begun here."""
+        return any(RunFolder(path).is_started for path in self.path.glob("*/seed-*"))
+
+    def keep_setting(self, name: str) -> None:
+        """Make the folder of a setting where there is none: its failures are kept as long as it."""
+        with contextlib.suppress(OSError):  # why the run has failed, perhaps
+            (self.path / name).mkdir(exist_ok=True)
+
+    def has_setting(self, name: str) -> bool:
+        """Tell whether a setting has a folder."""
+        return (self.path / name).is_dir()
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Make the folder, and keep other sweeps out of it as long as the context lasts.

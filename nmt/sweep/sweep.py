@@ -100,6 +100,8 @@ def _rows(settings: Sequence[Setting], folder: SweepFolder) -> dict[str, Row]:
         return rows
     recipe, earlier = known
     changes = changes_that_matter(recipe, settings[0].recipe)
+    if changes and not folder.has_runs():
+        return rows  # a recipe that no run could be trained by binds nobody
     if changes:
         raise CheckpointError(
             f"{folder.path} holds a sweep of another recipe ({shown(changes)}); "
@@ -109,7 +111,9 @@ def _rows(settings: Sequence[Setting], folder: SweepFolder) -> dict[str, Row]:
         kept = tuple(
             one for one in row.results if is_finished(folder.run(row.name, one.seed))
         )  # not of a run that somebody has deleted
-        failures = () if row.name in rows else row.failures  # these are tried again
+        is_tried_again = row.name in rows
+        is_deleted = not folder.has_setting(row.name)
+        failures = () if is_tried_again or is_deleted else row.failures
         if kept or failures or row.name in rows:
             rows[row.name] = row.model_copy(update={"results": kept, "failures": failures})
     return rows
@@ -182,6 +186,7 @@ class _State:
         row = self.rows[job.name]
         if ending.result is None:
             self.failures[str(job.folder.path)] = ending.reason
+            self.folder.keep_setting(job.name)
             self.rows[job.name] = row.with_failure(Failure(seed=job.seed, reason=ending.reason))
             self.has_defect |= bool(ending.traceback)
             if ending.traceback:

@@ -12,6 +12,8 @@ from nmt.sweep.record import MEASURES, Result, Row
 
 _DECIMALS = {"BLEU": 2, "chrF2": 2, "loss": 4}
 _NOTHING = "–"
+# Tokenizers are trained on the training sets; a run that is fine-tuned has those of another.
+_MAKING_TOKENIZERS = ("data.", "tokenizer.", "finetune.run.", "finetune.add_pieces.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Spread:
         least: Of the seeds.
         greatest: Of the seeds.
         difference: By how much the mean is above the baseline's, over the seeds that both have;
-            None where there is none, and for the baseline itself.
+            None where there is none, for the baseline itself, and for losses of other tokenizers.
     """
 
     mean: float
@@ -47,6 +49,11 @@ class Summary:
     spreads: Mapping[str, Spread]
     seconds: float | None
     num_weights: int | None
+
+    @property
+    def has_other_tokens(self) -> bool:
+        """Whether it has losses that are not of the baseline's tokens."""
+        return bool(self.spreads) and _may_change_tokens(self.row)
 
     def as_record(self) -> dict[str, Any]:
         """Return the numbers for `sweep.json`."""
@@ -86,10 +93,17 @@ def _summary(row: Row, baseline: Row | None) -> Summary:
     )
 
 
+def _may_change_tokens(row: Row) -> bool:
+    return any(key == "finetune" or f"{key}.".startswith(_MAKING_TOKENIZERS) for key in row.values)
+
+
 def _spread(name: str, row: Row, baseline: Row | None) -> Spread:
     values = [result.measures[name] for result in row.results]
     found = _by_seed(row.results, name)
-    known = {} if baseline is None else _by_seed(baseline.results, name)
+    if baseline is None or (name == "loss" and _may_change_tokens(row)):
+        known = {}
+    else:
+        known = _by_seed(baseline.results, name)
     differences = [found[seed] - known[seed] for seed in found if seed in known]
     return Spread(
         mean=fmean(values),
@@ -106,7 +120,7 @@ def _by_seed(results: Sequence[Result], name: str) -> dict[int, float]:
 def _best(summaries: Sequence[Summary], name: str) -> float | None:
     """Return the best mean of a measure; None where there is nothing to choose from."""
     means = [summary.spreads[name].mean for summary in summaries if summary.spreads]
-    if len(means) < 2:
+    if len(means) < 2 or (name == "loss" and any(one.has_other_tokens for one in summaries)):
         return None
     return min(means) if name == "loss" else max(means)
 
@@ -158,8 +172,11 @@ def _notes(summaries: Sequence[Summary]) -> Iterator[str]:
             "the best mean in bold. Difference: to the baseline, over the seeds that both have. "
             "Minutes: of a training, validations included."
         )
-        if any(key.startswith("tokenizer.") for one in summaries for key in one.row.values):
-            yield "Losses of different tokenizers cannot be compared: their tokens are others."
+        if any(one.has_other_tokens for one in summaries):
+            yield (
+                "Losses of different tokenizers cannot be compared, their tokens are others; other "
+                "training data makes other tokenizers."
+            )
         yield ""
         signatures = dict.fromkeys(
             f"{name}: {signature}" for one in results for name, signature in one.signatures.items()
@@ -167,6 +184,6 @@ def _notes(summaries: Sequence[Summary]) -> Iterator[str]:
         yield from (f"- {signature}" for signature in signatures)
     failed = [(one.row, failure) for one in summaries for failure in one.row.failures]
     if failed:
-        yield from ["", "Failed:", ""]
+        yield from [*([""] if results else []), "Failed:", ""]
         for row, failure in failed:
             yield f"- {label(row.values)}, seed {failure.seed}: {failure.reason}"
