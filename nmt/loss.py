@@ -181,7 +181,7 @@ class _Wanted:
     def subtract(self, gradient: Tensor, tokens: Tensor, shares: Tensor) -> None:
         """Take these probabilities off in place; `gradient`: (N, V)."""
         gradient -= self.label_smoothing / gradient.size(1)
-        for token, share in zip(tokens.split(1, dim=1), shares, strict=True):
+        for token, share in zip(torch.split(tokens, 1, dim=1), shares, strict=True):
             # one by one: the two may be the same, and a GPU adds at one place in any order
             gradient.scatter_add_(1, token, -share.expand_as(token))
 
