@@ -149,7 +149,7 @@ def test_control_characters_and_blank_lines_do_not_move_a_line() -> None:
 
 
 def test_what_is_no_text_is_refused_after_the_lines_before_it() -> None:
-    translations = make_translator().translate_detailed(["a", "b\udc80", "c"], first_number=7)
+    translations = make_translator().translate_detailed(["a", "b\udc80", "c"], numbers=range(7, 10))
     assert next(translations).text == "a"
     complaint = r"^line 8 must be text that UTF-8 can hold, got '\\udc80' as its character 2$"
     with pytest.raises(DataError, match=complaint):
@@ -467,7 +467,9 @@ def test_lines_before_one_that_cannot_be_translated_as_asked_come_out_first(run:
     prefixes = [""] * 30
     prefixes[19] = "a cat runs and runs and runs"
     found: list[Translation] = []
-    translations = translator.translate_detailed(lines, prefixes=prefixes, first_number=101)
+    translations = translator.translate_detailed(
+        lines, prefixes=prefixes, numbers=range(101, 101 + len(lines))
+    )
     with pytest.raises(
         DataError, match=r"^line 120: prefix must have less than 8 tokens, which is the limit"
     ):

@@ -3,18 +3,15 @@
 import os
 import signal
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny_run import SOURCES, write_run
 
 from nmt.errors import CheckpointError, DataError, NMTError
 from nmt.translator import ParallelTranslator, Translator, translation_record
-from nmt.translator.workers import _share_out
 
 LINES = [f"{one} {number}" for number in range(5) for one in SOURCES]
 
@@ -22,18 +19,6 @@ LINES = [f"{one} {number}" for number in range(5) for one in SOURCES]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_run(tmp_path_factory.mktemp("runs") / "run").path
-
-
-@given(st.lists(st.text(max_size=9)), st.integers(1, 5))
-def test_shares_follow_each_other_and_are_of_like_size(lines: list[str], num_shares: int) -> None:
-    ends = _share_out(lines, num_shares)
-    assert len(ends) == num_shares + 1
-    assert ends == sorted(ends)
-    assert (ends[0], ends[-1]) == (0, len(lines))
-    longest = max(map(len, lines), default=0) + 1
-    mean = sum(len(line) + 1 for line in lines) / num_shares
-    for start, end in pairwise(ends):
-        assert sum(len(line) + 1 for line in lines[start:end]) <= mean + longest
 
 
 def test_workers_translate_as_one_does(run: Path) -> None:
@@ -58,7 +43,9 @@ def test_workers_translate_as_one_does(run: Path) -> None:
             for place in (blank, len(lines) - len(SOURCES) + blank):
                 wrong = [*prefixes]
                 wrong[place] = "a"
-                given = parallel.translate_detailed(lines, prefixes=wrong, first_number=11)
+                given = parallel.translate_detailed(
+                    lines, prefixes=wrong, numbers=range(11, 11 + len(lines))
+                )
                 assert len([*islice(given, place)]) == place
                 with pytest.raises(DataError, match=f"line {place + 11}: a blank line must have"):
                     next(given)
@@ -76,10 +63,8 @@ def test_a_killed_helper_is_one_line_and_loses_nothing_before_it(run: Path) -> N
             assert helper._process.pid is not None
             os.kill(helper._process.pid, signal.SIGKILL)
             helper._process.join()
-            first, *_, last = _share_out(LINES, 2)[1:]
             found = parallel.translate_detailed(LINES)
-            assert [one.text for one in islice(found, first)] == load().translate(LINES[:first])
-            assert 0 < first < last
+            assert [one.text for one in islice(found, 1)] == load().translate(LINES[:1])
             with pytest.raises(NMTError, match="a worker process has ended with exit code -9"):
                 next(found)
     finally:

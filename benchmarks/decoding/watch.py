@@ -70,7 +70,7 @@ def watch_ours(watch: Watch) -> Callable[[], Any]:
     def started(self: Any, *args: Any, **kwargs: Any) -> None:
         start(self, *args, **kwargs)
         for helper in self._helpers:  # no work at all is done when a helper has loaded its model
-            helper.begin(([], None, 1))
+            helper.begin(([], None, range(0)))
             helper.finish(self._translator.background)
         watch.start()
 

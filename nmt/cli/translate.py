@@ -223,14 +223,13 @@ def _translate_windows(
     num_lines = num_long = 0
     marks: Counter[Mark] = Counter()
     for window in windows:
+        numbers = range(num_lines + 1, num_lines + 1 + len(window))
         own = None if prefixes is None else prefixes[num_lines : num_lines + len(window)]
         lines = window if own is None else window[: len(own)]
         translations: list[Translation] = []
         refusal: NMTError | None = None
         try:
-            for translation in translator.translate_detailed(
-                lines, prefixes=own, first_number=num_lines + 1
-            ):
+            for translation in translator.translate_detailed(lines, prefixes=own, numbers=numbers):
                 translations.append(translation)
         except NMTError as error:
             refusal = error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 
@@ -230,7 +230,7 @@ class Translator:
         lines: Iterable[str],
         *,
         prefixes: Iterable[str] | None = None,
-        first_number: int = 1,
+        numbers: range | None = None,
     ) -> Iterator[Translation]:
         """Translate lines of text as they come, see `translate`; with scores and alternatives.
 
@@ -240,7 +240,8 @@ class Translator:
             lines: The lines.
             prefixes: For each line what its translation starts with, blank where that is open; the
                 last word of it may go on. That of a line in parts is the first part's.
-            first_number: The number of the first line in complaints.
+            numbers: Those of the lines in complaints, as long as there are lines; None counts
+                from 1.
 
         Raises:
             DataError: What is asked of a line cannot be, or there are not as many prefixes as
@@ -248,14 +249,16 @@ class Translator:
         """
         if isinstance(lines, str):
             raise TypeError(f"lines must be a list of lines or the like, got one string: {lines!r}")
-        bare = _bare(lines, first_number)
-        pairs = zip(bare, repeat("")) if prefixes is None else _paired(bare, prefixes, first_number)
-        return self._translate_windows(pairs, first_number)
+        number = _numbering(numbers)
+        bare = _bare(lines, number)
+        pairs = zip(bare, repeat("")) if prefixes is None else _paired(bare, prefixes, number)
+        return self._translate_windows(pairs, number)
 
     def _translate_windows(
-        self, pairs: Iterator[tuple[str, str]], number: int
+        self, pairs: Iterator[tuple[str, str]], number: Callable[[int], int]
     ) -> Iterator[Translation]:
         refusal: DataError | None = None
+        count = 0
         while not refusal:
             window, refusal = _read_window(pairs, self.window_size)
             if not window and not refusal:
@@ -267,13 +270,13 @@ class Translator:
                 try:
                     lines_in_parts.append(self._parts(one, prefix, token_ids))
                 except DataError as error:
-                    refusal = DataError(f"line {number + len(lines_in_parts)}: {error}")
+                    refusal = DataError(f"line {number(count + len(lines_in_parts))}: {error}")
                     break
             every = [part for parts in lines_in_parts for part in parts]
             found = iter(self._search.find(every, batch_size=self._batch_size))
             for parts in lines_in_parts:
                 yield self._translation([(part, next(found)) for part in parts])
-            number += len(window)
+            count += len(window)
         raise refusal
 
     def _parts(self, kept: Kept, prefix: str, token_ids: list[int]) -> list[Part]:
@@ -395,27 +398,33 @@ class Translator:
         )
 
 
-def _bare(lines: Iterable[str], first_number: int) -> Iterator[str]:
+def _numbering(numbers: range | None) -> Callable[[int], int]:
+    """Return what line, counted from 0, has which number in complaints."""
+    first, step = (1, 1) if numbers is None else (numbers.start, numbers.step)
+    return lambda place: first + step * place
+
+
+def _bare(lines: Iterable[str], number: Callable[[int], int]) -> Iterator[str]:
     """Yield lines without the ends that an open file gives with them.
 
     Raises:
         DataError: A line is no text.
     """
-    for number, line in enumerate(lines, start=first_number):
+    for place, line in enumerate(lines):
         try:
             line.encode()
         except UnicodeEncodeError as error:
             raise DataError(
-                f"line {number} must be text that UTF-8 can hold, got {line[error.start]!r} as its "
-                f"character {error.start + 1}"
+                f"line {number(place)} must be text that UTF-8 can hold, got "
+                f"{line[error.start]!r} as its character {error.start + 1}"
             ) from error
         yield line.removesuffix("\n").removesuffix("\r")
 
 
 def _paired(
-    lines: Iterable[str], prefixes: Iterable[str], first_number: int
+    lines: Iterable[str], prefixes: Iterable[str], number: Callable[[int], int]
 ) -> Iterator[tuple[str, str]]:
-    """Yield each line with its prefix; `first_number`: that of the first line.
+    """Yield each line with its prefix.
 
     Raises:
         DataError: There are more of the one than of the other.
@@ -425,8 +434,9 @@ def _paired(
     for line in lines:
         prefix = next(rest, None)
         if prefix is None:
-            number = first_number + count
-            raise DataError(f"line {number} must have a prefix, perhaps a blank one, got none")
+            raise DataError(
+                f"line {number(count)} must have a prefix, perhaps a blank one, got none"
+            )
         yield line, prefix
         count += 1
     if next(rest, None) is not None:

@@ -26,8 +26,8 @@ from nmt.translator.translator import Translator
 # Fewer lines for each process are translated sooner by one than given away and fetched.
 _FEWEST_BATCHES = 2
 
-# Lines, their prefixes, and the number of the first.
-_Work = tuple[Sequence[str], Sequence[str] | None, int]
+# Lines, their prefixes, and their numbers.
+_Work = tuple[Sequence[str], Sequence[str] | None, range]
 # Translations, and what was wrong with the line behind the last of them.
 _Outcome = tuple[list[Translation], NMTError | None]
 
@@ -84,27 +84,37 @@ class ParallelTranslator(contextlib.AbstractContextManager["ParallelTranslator"]
         lines: Sequence[str],
         *,
         prefixes: Sequence[str] | None = None,
-        first_number: int = 1,
+        numbers: range | None = None,
     ) -> Iterator[Translation]:
-        """Translate lines, shared out among the workers; see `Translator.translate_detailed`.
+        """Translate lines, dealt out among the workers; see `Translator.translate_detailed`.
+
+        Every worker has long and short ones in the same mixture, and so as much to do.
 
         Raises:
             DataError: What is asked of a line cannot be; the lines before it are given out first.
             NMTError: A helper has been killed; the lines before its own are given out first.
         """
+        numbers = numbers or range(1, len(lines) + 1)
         num_shares = len(lines) // (self._translator.batch_size * _FEWEST_BATCHES)
         helpers = self._helpers[: max(0, num_shares - 1)]
-        ends = _share_out(lines, 1 + len(helpers))
-        shares = list(zip(helpers, ends[1:-1], ends[2:], strict=True))
-        for helper, start, end in shares:
-            some = None if prefixes is None else prefixes[start:end]
-            helper.begin((lines[start:end], some, first_number + start))
-        own = None if prefixes is None else prefixes[: ends[1]]
-        outcomes = [_translate(self._translator, (lines[: ends[1]], own, first_number))]
-        outcomes += [helper.finish(self._translator.background) for helper, _, _ in shares]
-        for translations, refusal in outcomes:
-            yield from translations
-            if refusal is not None:
+        num_workers = 1 + len(helpers)
+
+        def share(worker: int) -> _Work:
+            own = None if prefixes is None else prefixes[worker::num_workers]
+            return lines[worker::num_workers], own, numbers[worker::num_workers]
+
+        for worker, helper in enumerate(helpers, start=1):
+            helper.begin(share(worker))
+        outcomes = [_translate(self._translator, share(0))]
+        outcomes += [helper.finish(self._translator.background) for helper in helpers]
+        for place in range(len(lines)):
+            translations, refusal = outcomes[place % num_workers]
+            if place // num_workers == len(translations):
+                assert refusal is not None
+                raise refusal
+            yield translations[place // num_workers]
+        for _, refusal in outcomes:
+            if refusal is not None:  # behind the last line
                 raise refusal
 
 
@@ -172,28 +182,14 @@ def _help(connection: Connection, load: Callable[[], Translator], num_threads: i
 
 
 def _translate(translator: Translator, work: _Work) -> _Outcome:
-    lines, prefixes, first_number = work
+    lines, prefixes, numbers = work
     translations: list[Translation] = []
     try:
-        for translation in translator.translate_detailed(
-            lines, prefixes=prefixes, first_number=first_number
-        ):
+        for translation in translator.translate_detailed(lines, prefixes=prefixes, numbers=numbers):
             translations.append(translation)
     except NMTError as error:
         return translations, error
     return translations, None
-
-
-def _share_out(lines: Sequence[str], num_shares: int) -> list[int]:
-    """Return where shares of as many characters each begin and where the last one ends."""
-    totals = [0]
-    for line in lines:
-        totals.append(totals[-1] + len(line) + 1)
-    ends = [0]
-    for share in range(1, num_shares):
-        wanted = totals[-1] * share / num_shares
-        ends.append(next(place for place, total in enumerate(totals) if total >= wanted))
-    return [*ends, len(lines)]
 
 
 class _Pickler(pickle.Pickler):
