@@ -69,8 +69,7 @@ class Setting:
 
     def with_seed(self, seed: int) -> Recipe:
         """Return the recipe of one of its runs."""
-        training = self.recipe.training.model_copy(update={"seed": seed})
-        return self.recipe.model_copy(update={"training": training})
+        return self.recipe.changed(training=self.recipe.training.changed(seed=seed))
 
 
 def read_axis(text: str) -> Axis:
@@ -172,8 +171,7 @@ def _setting(
 
 def _without_test(recipe: Recipe) -> Recipe:
     data = recipe.data.model_copy(update={"test": None})
-    training = recipe.training.model_copy(update={"seed": 1})
-    return recipe.model_copy(update={"data": data, "training": training})
+    return recipe.changed(data=data, training=recipe.training.changed(seed=1))
 
 
 def _value_at(tree: Any, key: str) -> Any:

@@ -58,13 +58,10 @@ class Slot:
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """Return the recipe that a run has here."""
-        changes: dict[str, object] = {}
-        if self.device is not None:
-            changes["device"] = self.device.partition(":")[0]
-        if recipe.training.threads is None:
-            changes["threads"] = self.threads
-        training = recipe.training.model_copy(update=changes)
-        return recipe.model_copy(update={"training": training})
+        training = recipe.training
+        device = None if self.device is None else self.device.partition(":")[0]
+        threads = training.threads or self.threads
+        return recipe.changed(training=training.changed(device=device, threads=threads))
 
     def environment(self, given: dict[str, str]) -> dict[str, str]:
         """Return the environment of a run here: of several GPUs it sees its own.

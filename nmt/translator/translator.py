@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 
@@ -249,16 +250,16 @@ class Translator:
         """
         if isinstance(lines, str):
             raise TypeError(f"lines must be a list of lines or the like, got one string: {lines!r}")
-        number = _numbering(numbers)
-        bare = _bare(lines, number)
-        pairs = zip(bare, repeat("")) if prefixes is None else _paired(bare, prefixes, number)
-        return self._translate_windows(pairs, number)
+        numbers = range(1, sys.maxsize) if numbers is None else numbers
+        bare = _bare(lines, numbers)
+        pairs = zip(bare, repeat("")) if prefixes is None else _paired(bare, prefixes, numbers)
+        return self._translate_windows(pairs, numbers)
 
     def _translate_windows(
-        self, pairs: Iterator[tuple[str, str]], number: Callable[[int], int]
+        self, pairs: Iterator[tuple[str, str]], numbers: range
     ) -> Iterator[Translation]:
         refusal: DataError | None = None
-        count = 0
+        num_before = 0
         while not refusal:
             window, refusal = _read_window(pairs, self.window_size)
             if not window and not refusal:
@@ -270,13 +271,15 @@ class Translator:
                 try:
                     lines_in_parts.append(self._parts(one, prefix, token_ids))
                 except DataError as error:
-                    refusal = DataError(f"line {number(count + len(lines_in_parts))}: {error}")
+                    refusal = DataError(
+                        f"line {numbers[num_before + len(lines_in_parts)]}: {error}"
+                    )
                     break
             every = [part for parts in lines_in_parts for part in parts]
             found = iter(self._search.find(every, batch_size=self._batch_size))
             for parts in lines_in_parts:
                 yield self._translation([(part, next(found)) for part in parts])
-            count += len(window)
+            num_before += len(window)
         raise refusal
 
     def _parts(self, kept: Kept, prefix: str, token_ids: list[int]) -> list[Part]:
@@ -398,13 +401,7 @@ class Translator:
         )
 
 
-def _numbering(numbers: range | None) -> Callable[[int], int]:
-    """Return what line, counted from 0, has which number in complaints."""
-    first, step = (1, 1) if numbers is None else (numbers.start, numbers.step)
-    return lambda place: first + step * place
-
-
-def _bare(lines: Iterable[str], number: Callable[[int], int]) -> Iterator[str]:
+def _bare(lines: Iterable[str], numbers: range) -> Iterator[str]:
     """Yield lines without the ends that an open file gives with them.
 
     Raises:
@@ -415,14 +412,14 @@ def _bare(lines: Iterable[str], number: Callable[[int], int]) -> Iterator[str]:
             line.encode()
         except UnicodeEncodeError as error:
             raise DataError(
-                f"line {number(place)} must be text that UTF-8 can hold, got "
+                f"line {numbers[place]} must be text that UTF-8 can hold, got "
                 f"{line[error.start]!r} as its character {error.start + 1}"
             ) from error
         yield line.removesuffix("\n").removesuffix("\r")
 
 
 def _paired(
-    lines: Iterable[str], prefixes: Iterable[str], number: Callable[[int], int]
+    lines: Iterable[str], prefixes: Iterable[str], numbers: range
 ) -> Iterator[tuple[str, str]]:
     """Yield each line with its prefix.
 
@@ -435,7 +432,7 @@ def _paired(
         prefix = next(rest, None)
         if prefix is None:
             raise DataError(
-                f"line {number(count)} must have a prefix, perhaps a blank one, got none"
+                f"line {numbers[count]} must have a prefix, perhaps a blank one, got none"
             )
         yield line, prefix
         count += 1
