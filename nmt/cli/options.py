@@ -20,6 +20,12 @@ MACHINE = "Machine"
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Ensemble = Literal["linear", "log"]
 
+RecipeName = Annotated[
+    Path,
+    typer.Argument(
+        help="A recipe: a YAML file, or the name of one that comes with nmt.", show_default=False
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 NewRun = Annotated[
     Path | None, typer.Option(metavar="DIR", help="A new run folder; it must not be there yet.")

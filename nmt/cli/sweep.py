@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.declaring import whole_number
+from nmt.cli.options import RecipeName
 from nmt.errors import NMTError, SavedAndStoppedError
 
 if TYPE_CHECKING:
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
     from nmt.sweep.running import Slot
     from nmt.sweep.sweep import Outcome
 
-_Recipe = Annotated[
-    Path,
-    typer.Argument(
-        help="A recipe: a YAML file, or the name of one that comes with nmt.", show_default=False
-    ),
-]
 _Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -65,7 +60,7 @@ _Devices = Annotated[
 
 
 def sweep_command(
-    recipe: _Recipe,
+    recipe: RecipeName,
     overrides: _Overrides = None,
     values: _Set = None,
     one_at_a_time: _OneAtATime = False,

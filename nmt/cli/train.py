@@ -5,15 +5,11 @@ from typing import Annotated
 
 import typer
 
+from nmt.cli.options import RecipeName
+
 
 def train_command(
-    recipe: Annotated[
-        Path,
-        typer.Argument(
-            help="A recipe: a YAML file, or the name of one that comes with nmt.",
-            show_default=False,
-        ),
-    ],
+    recipe: RecipeName,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
