@@ -73,8 +73,8 @@ class Engine(Protocol):
             encoder_output: The source of every row, N rows.
 
         Returns:
-            The natural log-probabilities of the next token, (N, V), the new state, and the
-            attention, (N, S).
+            The natural log-probabilities of the next token, (N, V), which are the caller's to
+            change, the new state, and the attention, (N, S).
         """
 
 

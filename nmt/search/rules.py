@@ -40,7 +40,7 @@ def allowed_log_probs(
 
     Args:
         log_probs: Log-probability of each row so far, (R,).
-        next_log_probs: Log-probability of each token in each row, (R, V).
+        next_log_probs: Log-probability of each token in each row, (R, V); used up.
         banned_ids: Tokens that are forbidden everywhere, (any,), int64.
         rulings: A later one overrules an earlier one.
 
@@ -48,16 +48,16 @@ def allowed_log_probs(
         The log-probability of each row with each token, minus infinity where the token is
         forbidden, (R, V).
     """
-    totals = log_probs.unsqueeze(1) + next_log_probs
+    rulings = list(rulings)
+    totals = next_log_probs.add_(log_probs.unsqueeze(1))
+    allowed = [
+        totals[ruling.rows, ruling.token_ids] if ruling.allowed else None for ruling in rulings
+    ]  # as they are before anything is forbidden
     totals.index_fill_(1, banned_ids, IMPOSSIBLE)
-    for ruling in rulings:
+    for ruling, values in zip(rulings, allowed, strict=True):
         if ruling.closed is not None:
             totals[ruling.closed] = IMPOSSIBLE
-        rows, token_ids = ruling.rows, ruling.token_ids
-        if ruling.allowed:
-            totals[rows, token_ids] = log_probs[rows] + next_log_probs[rows, token_ids]
-        else:
-            totals[rows, token_ids] = IMPOSSIBLE
+        totals[ruling.rows, ruling.token_ids] = IMPOSSIBLE if values is None else values
     return totals
 
 
