@@ -5,10 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from small_models import BOS, TARGET_VOCAB_SIZE, WHOLE_FAMILY, build, make_batch
+from torch import Tensor
 
 from nmt.engine import Engine, FoldedEngine, ModelEngine, can_fold
-from nmt.engine.folded import FoldedSource
-from nmt.model.products import has_int8
+from nmt.engine.carried import FoldedSource
+from nmt.model.products import Linear, fixed_linear, has_int8, int8_linear
 
 KINDS: Mapping[str, Mapping[str, object]] = {
     f"{kind}, {query}": {
@@ -23,6 +24,7 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     for kind in ("dot", "scaled_dot", "general", "additive")
     for query in ("bottom", "top", "previous")
 }
+needs_int8 = pytest.mark.skipif(not has_int8(), reason="PyTorch has no 8-bit products here")
 MODELS = {name: build(changes).float() for name, changes in {**WHOLE_FAMILY, **KINDS}.items()}
 FOLDED = [name for name, model in MODELS.items() if can_fold(model)]
 
@@ -42,10 +44,14 @@ def test_other_precisions_are_not_folded(dtype: torch.dtype) -> None:
     assert not can_fold(build(KINDS["general, top"]).to(dtype))
 
 
+@pytest.mark.parametrize("least_shared", [1, 64])
 @pytest.mark.parametrize("one_row", [False, True])
 @pytest.mark.parametrize("name", FOLDED)
-def test_it_gives_what_the_model_gives(name: str, one_row: bool) -> None:
+def test_it_gives_what_the_model_gives(
+    name: str, one_row: bool, least_shared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over steps between which rows are repeated, put in another order and left out."""
+    monkeypatch.setattr("nmt.engine.step._MANY_ROWS", least_shared)
     plain, folded = ModelEngine(MODELS[name]), FoldedEngine(MODELS[name], one_row=one_row)
     batch = make_batch()
     source, state = plain.encode(batch.source_ids, batch.source_lengths)
@@ -107,7 +113,7 @@ def test_a_model_in_training_is_translated_with_without_dropout() -> None:
     torch.testing.assert_close(*log_probs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif(not has_int8(), reason="PyTorch has no 8-bit products here")
+@needs_int8
 @pytest.mark.parametrize("name", FOLDED)
 def test_weights_of_8_bits_come_near_to_what_the_model_gives(name: str) -> None:
     batch, distances = make_batch(), []
@@ -120,6 +126,35 @@ def test_weights_of_8_bits_come_near_to_what_the_model_gives(name: str) -> None:
         expected, _, _ = plain.read(batch.target_input_ids, state_there, source_there)
         distances.append((log_probs - expected).abs().max().item())
     assert distances[0] < 1e-4 < distances[1] < 0.1
+
+
+@pytest.mark.parametrize("int8", [False, pytest.param(True, marks=needs_int8)])
+def test_a_state_is_multiplied_once_for_the_rows_that_share_it_in_floats(
+    int8: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Integers are rounded by the weights beside them, so that rows would depend on others."""
+    multiplied = []
+
+    def watched(weight: Tensor, bias: Tensor | None = None, **bound: float) -> Linear:
+        product = (int8_linear if int8 else fixed_linear)(weight, bias, **bound)
+
+        def linear(rows: Tensor) -> Tensor:
+            multiplied.append((len(rows), weight.size(1)))
+            return product(rows)
+
+        return linear
+
+    monkeypatch.setattr(f"nmt.engine.units.{'int8' if int8 else 'fixed'}_linear", watched)
+    engine, batch = FoldedEngine(MODELS["general, bottom"], int8=int8), make_batch()
+    source, state = engine.encode(batch.source_ids, batch.source_lengths)
+    multiplied.clear()
+    rows = torch.arange(4).repeat_interleave(16)
+    engine.advance(torch.arange(64) % 8, state.reorder(rows), source.select(rows))
+    state_size = 4
+    expected = [(64, state_size), (64, 2 * state_size)]
+    if not int8:
+        expected = [(4, state_size), (64, state_size), (4, state_size)]
+    assert multiplied[: len(expected)] == expected
 
 
 def test_rows_that_do_not_fit_together_are_refused() -> None:

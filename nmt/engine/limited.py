@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.engine.folded import FoldedEngine, FoldedSource, FoldedState
+from nmt.engine.carried import FoldedSource, FoldedState
+from nmt.engine.folded import FoldedEngine
 
 
 @dataclass(frozen=True, slots=True)
