@@ -42,7 +42,9 @@ class FoldedSource:
 
 @dataclass(frozen=True, slots=True)
 class FoldedState:
-    """What is carried from one target step to the next: rows that go on from what P rows were.
+    """What is carried from one target step to the next: P states, and which of them each row has.
+
+    Selecting rows copies nothing.
 
     Attributes:
         hidden: Hidden state of every layer, (P, L, H).

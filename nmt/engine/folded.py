@@ -66,7 +66,11 @@ class FoldedEngine:
                 self._encoder = FoldedEncoder(model.encoder, self._make)
                 states_bound = self._encoder.bound
             self._step = Step(
-                model, self._make, states_bound=states_bound, is_late=one_row, shares=not int8
+                model,
+                self._make,
+                states_bound=states_bound,
+                is_late=one_row,
+                shares=not (int8 or one_row),
             )
             self._output = self.output_layer(slice(None))
 

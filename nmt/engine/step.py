@@ -22,7 +22,7 @@ from nmt.model.recurrent import RecurrentLayer
 # Who reads the context: a layer, by its number from one, `feedback` or `readout`.
 _Reader = int | str
 
-# Of fewer rows a product takes hardly less time than of all of them.
+# Below so many rows a product takes no less time when some are left out.
 _MANY_ROWS = 64
 
 
@@ -40,8 +40,8 @@ class Step:
             states_bound: No encoder state lies outside [-it, it]; None is unknown.
             is_late: Multiply the context of every step, and not the states of every sentence: more
                 products where a sentence has several rows, but smaller sums and copies.
-            shares: Multiply a state once for all rows that go on from it. Sums are then made in
-                another order; integers would be rounded otherwise.
+            shares: Multiply a state once for all rows that go on from it. Not for integers: W and
+                U apart have scales of their own, so that a row would depend on those beside it.
         """
         decoder = model.decoder
         self._query, self._feedback = decoder.query, decoder.feedback
@@ -98,13 +98,13 @@ class Step:
         self, token_ids: Tensor, state: FoldedState, source: FoldedSource
     ) -> tuple[Tensor, FoldedState, Tensor]:
         """Read a token in every row, see `FoldedEngine.advance`."""
-        parents, places = self._parents(state)
-        hiddens, cells = list(parents.hidden.unbind(1)), list(parents.cell.unbind(1))
+        hidden, cell, feedback, places = self._parents(state)
+        hiddens, cells = list(hidden.unbind(1)), list(cell.unbind(1))
         found: dict[_Reader, Tensor] = {}
         attention = state.hidden.new_zeros(len(token_ids), source.bias.size(2))
         if self._query == "previous":
             found, attention = self._attend(_each(hiddens[0], places), source)
-        gates = self._bottom(token_ids, parents, places, found.get("feedback"))
+        gates = self._bottom(token_ids, hiddens[0], feedback, places, found.get("feedback"))
         hiddens[0], cells[0] = lstm(gates, cells[0])
         output = hiddens[0]
         for number, layer in enumerate(self._layers, start=2):
@@ -119,20 +119,19 @@ class Step:
         if self._attention is not None and not found:  # no layer is above the attention
             found, attention = self._attend(output, source)
         readout = self._readout(output, found.get("readout"), token_ids)
-        feedback = {"attentional": readout, "context": found.get("feedback")}.get(
-            self._feedback or ""
-        )
+        fed_back = {None: readout[:, :0], "attentional": readout}.get(self._feedback)
         after = FoldedState(
             torch.stack(hiddens, dim=1),
             torch.stack(cells, dim=1),
-            readout[:, :0] if feedback is None else feedback,
+            found["feedback"] if fed_back is None else fed_back,
         )
         return readout, after, attention
 
     def _bottom(
         self,
         token_ids: Tensor,
-        parents: FoldedState,
+        hidden: Tensor,
+        feedback: Tensor,
         places: Tensor | None,
         context: Tensor | None,
     ) -> Tensor:
@@ -140,34 +139,35 @@ class Step:
 
         Args:
             token_ids: What it reads, (N,), int64.
-            parents: What the rows go on from, P of them.
-            places: Which of these each row goes on from, (N,), int64; None is each its own.
+            hidden: Its hidden states that the rows go on from, (P, H).
+            feedback: What is fed back to them, (P, any).
+            places: Which of the P each row goes on from, (N,), int64; None is each its own.
             context: What is fed back of this step, (N, 4H); None is what there was before.
         """
-        hidden = parents.hidden[:, 0]
         if self._feedback == "attentional":
-            hidden = torch.cat((parents.feedback, hidden), dim=1)
+            hidden = torch.cat((feedback, hidden), dim=1)
         own = self._around(hidden)  # (P, 4H)
         if self._feedback == "context" and context is None:
-            own += parents.feedback
+            own += feedback
         gates = self._entering(token_ids).add_(_each(own, places))
         return gates if context is None else gates.add_(context)
 
-    def _parents(self, state: FoldedState) -> tuple[FoldedState, Tensor | None]:
-        """Return what the rows go on from, and the place there of each of the N rows, (N,).
+    def _parents(self, state: FoldedState) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return what the rows go on from, each state once where it pays to share it.
 
-        None is its own place. The cells are those of each row, (N, L, H), in any case.
+        Returns:
+            The hidden states, (P, L, H), the cells of each row, (N, L, H), the feedback, (P, any),
+            and which of the P each row goes on from, (N,), int64; None is each its own.
         """
         rows = state.origins
         if rows is None:
-            return state, None
-        places = None
-        cells = state.cell.index_select(0, rows)
+            return state.hidden, state.cell, state.feedback, None
+        cell, places = state.cell.index_select(0, rows), None
         if self._shares and len(rows) >= _MANY_ROWS:
             distinct, places = torch.unique(rows, return_inverse=True)
             rows, places = (distinct, places) if len(distinct) < len(rows) else (rows, None)
         hidden, feedback = (part.index_select(0, rows) for part in (state.hidden, state.feedback))
-        return FoldedState(hidden, cells, feedback), places
+        return hidden, cell, feedback, places
 
     def _attend(self, query: Tensor, source: FoldedSource) -> tuple[dict[_Reader, Tensor], Tensor]:
         """Return what each reader of the context gets, (N, its size), and the attention, (N, S)."""
@@ -192,7 +192,7 @@ class Step:
 
 
 class _Gates:
-    """W x + U h + b of one layer, for rows that may share their h."""
+    """W x + U h + b of one layer, for rows that may share their h; then W and U are held twice."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class _Gates:
         make: Callable[[Tensor, Tensor | None], Linear],
         shares: bool,
     ) -> None:
-        """Take W, (4H, K), U, (4H, H), and b, (4H,); `shares`: whether any h is shared."""
+        """Take W, (4H, K), U, (4H, H), and b, (4H,); `shares`: whether h may be shared."""
         self._together = make(torch.cat((into, around), dim=1), bias)
         self._apart = (make(into, bias), make(around, None)) if shares else None
 

@@ -156,7 +156,7 @@ class Guide:
 
         Args:
             log_probs: Log-probability of each row, (R,).
-            next_log_probs: Log-probability of each token in each row, (R, V); used up.
+            next_log_probs: Log-probability of each token in each row, (R, V), changed in place.
             sentences: (R,), int64.
             memory: Of the rows.
             length: Of the rows with the next token.

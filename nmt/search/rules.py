@@ -40,7 +40,7 @@ def allowed_log_probs(
 
     Args:
         log_probs: Log-probability of each row so far, (R,).
-        next_log_probs: Log-probability of each token in each row, (R, V); used up.
+        next_log_probs: Log-probability of each token in each row, (R, V), changed in place.
         banned_ids: Tokens that are forbidden everywhere, (any,), int64.
         rulings: A later one overrules an earlier one.
 
