@@ -96,7 +96,13 @@ def train_ours_on_top(setting: Setting, folder: Path, *, feeding: bool) -> list[
 
 
 def train_eole(setting: Setting, folder: Path, *, feeding: bool) -> list[str]:
-    """Write Eole's configuration.
+    """Write Eole's configuration."""
+    config = eole_config(setting, folder, size=512, feeding=feeding)
+    return ["train", "-config", write_config(folder, config)]
+
+
+def eole_config(setting: Setting, folder: Path, *, size: int, feeding: bool) -> dict[str, Any]:
+    """Return Eole's configuration, with two layers of `size` on either side and embeddings of it.
 
     Its architecture `rnn` makes every encoder one of a single direction, whatever is asked for
     (0.6.4), so the parts are put together as a custom one.
@@ -107,27 +113,26 @@ def train_eole(setting: Setting, folder: Path, *, feeding: bool) -> list[str]:
         "log_attention_entropy": False,
         "num_workers": 0,
     }
-    config = corpus(setting) | {
+    return corpus(setting) | {
         "seed": setting.seed,
         "report_every": 100,
         "transforms": [],
         "training": training,
         "model": {
             "architecture": "custom",
-            "encoder": {"encoder_type": "brnn", "layers": 2, "hidden_size": 512},
+            "encoder": {"encoder_type": "brnn", "layers": 2, "hidden_size": size},
             "decoder": {
                 "decoder_type": "rnn",
                 "layers": 2,
-                "hidden_size": 512,
+                "hidden_size": size,
                 "global_attention": "general",
             },
             "input_feed": int(feeding),
-            "embeddings": {"word_vec_size": 512},
+            "embeddings": {"word_vec_size": size},
             "share_embeddings": True,
             "share_decoder_embeddings": True,
         },
     }
-    return ["train", "-config", write_config(folder, config)]
 
 
 def train_opennmt(setting: Setting, folder: Path, *, feeding: bool) -> list[str]:

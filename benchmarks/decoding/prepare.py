@@ -1,10 +1,13 @@
-"""Writes a run folder with fresh weights, and texts as pieces of its tokenizer.
+"""Writes a run folder with fresh weights, and texts as pieces of its tokenizer and back.
 
     python prepare.py run FOLDER RECIPE [key=value ...]
     python prepare.py pieces FOLDER TEXT FILE
+    python prepare.py text FOLDER PIECES FILE
+    python prepare.py vocabulary FOLDER FILE
 
 The first makes a run folder to translate with, untrained: what is forced to a length takes as long.
-The second writes TEXT as FILE, a space between pieces, with the tokenizer of the run folder.
+The second writes TEXT as FILE, a space between pieces, with the joint tokenizer of the run folder,
+the third writes pieces as text, and the fourth all its pieces but the special ones, one a line.
 """
 
 from __future__ import annotations
@@ -40,13 +43,30 @@ def write_pieces(folder: RunFolder, text: Path, file: Path) -> None:
     write_atomically(file, "".join(f"{' '.join(pieces)}\n" for pieces in lines))
 
 
+def write_text(folder: RunFolder, pieces: Path, file: Path) -> None:
+    """Write lines of pieces as text; what is no piece of the tokenizer is left out."""
+    tokenizer, _ = folder.tokenizers
+    ids = ([tokenizer.id_of(piece) for piece in line.split(" ")] for line in read_lines(pieces))
+    lines = (tokenizer.decode([one for one in line if one is not None]) for line in ids)
+    write_atomically(file, "".join(f"{line}\n" for line in lines))
+
+
+def write_vocabulary(folder: RunFolder, file: Path) -> None:
+    """Write all pieces but the special ones."""
+    tokenizer, _ = folder.tokenizers
+    pieces = tokenizer.pieces(range(tokenizer.eos_id + 1, tokenizer.vocab_size))
+    write_atomically(file, "".join(f"{piece}\n" for piece in pieces))
+
+
 def main() -> None:
     """Do what is asked for."""
-    what, folder, *rest = sys.argv[1:]
+    what, name, *rest = sys.argv[1:]
+    folder = RunFolder(name)
     if what == "run":
-        make_run(RunFolder(folder), rest[0], rest[1:])
+        make_run(folder, rest[0], rest[1:])
     else:
-        write_pieces(RunFolder(folder), *map(Path, rest))
+        tasks = {"pieces": write_pieces, "text": write_text, "vocabulary": write_vocabulary}
+        tasks[what](folder, *map(Path, rest))
 
 
 if __name__ == "__main__":
