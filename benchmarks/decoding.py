@@ -68,6 +68,7 @@ class Task:
     beam_size: int
     batch_size: int
     threads: int
+    num_steps: int
 
     @property
     def output(self) -> Path:
@@ -80,7 +81,7 @@ def translate_ours(task: Task) -> list[str]:
 
     What a model without training writes goes in circles; nothing is to be searched again for that.
     """
-    limits = ["--min-length", str(NUM_TOKENS + 1), "--max-length", str(NUM_TOKENS + 1)]
+    limits = ["--min-length", str(task.num_steps), "--max-length", str(task.num_steps)]
     files = ["--model", str(task.model), "--input", str(task.source)]
     sizes = ["--beam-size", str(task.beam_size), "--batch-size", str(task.batch_size)]
     return [
@@ -167,6 +168,8 @@ class Program:
         batch_size: Sentences a batch.
         options: Arguments beside.
         is_trained: Whether the model is that of --run.
+        num_steps: How often the decoder is asked for a next token: the others' loops end without
+            EOS, this project scores it.
     """
 
     title: str
@@ -175,16 +178,27 @@ class Program:
     batch_size: int
     options: tuple[str, ...] = ()
     is_trained: bool = False
+    num_steps: int = NUM_TOKENS
+
+    @property
+    def num_tokens(self) -> int:
+        """The tokens of each translation, EOS not counted."""
+        return self.num_steps - (self.environment == "ours")
 
 
-def _ours(variant: str, *options: str, is_trained: bool = False) -> Program:
+def _ours(
+    variant: str, *options: str, is_trained: bool = False, num_steps: int = NUM_TOKENS + 1
+) -> Program:
     title = f"{TITLES['ours']}, {variant}"
-    return Program(title, "ours", translate_ours, 64, options, is_trained)
+    return Program(title, "ours", translate_ours, 64, options, is_trained, num_steps)
 
 
 PROGRAMS = {
-    "ours": Program(TITLES["ours"], "ours", translate_ours, 128),
+    "ours": Program(TITLES["ours"], "ours", translate_ours, 128, num_steps=NUM_TOKENS + 1),
     "ours-workers": _ours("2 workers", "--workers", "2"),
+    "ours-steps": _ours(
+        f"2 workers, {NUM_TOKENS} steps with EOS", "--workers", "2", num_steps=NUM_TOKENS
+    ),
     "ours-int8": _ours("2 workers, int8", "--workers", "2", "--int8"),
     "ours-shortlist": _ours(
         "2 workers, int8, shortlist", "--workers", "2", "--int8", "--shortlist"
@@ -287,6 +301,7 @@ def measure(name: str, text: str, place: Place, batch_size: int) -> dict[str, An
         place.beam_size,
         batch_size,
         place.threads,
+        program.num_steps,
     )
     arguments = [*program.arguments(task), *program.options]
     command = [str(python_of(program.environment, place.work)), str(PARTS / "watch.py")]
@@ -303,7 +318,8 @@ def measure(name: str, text: str, place: Place, batch_size: int) -> dict[str, An
 
 def check(name: str, found: dict[str, Any], place: Place, num_lines: int) -> None:
     """See that a program has done what all are asked for."""
-    done = {"lines_of_length": {str(NUM_TOKENS): num_lines}, "beam_sizes": [place.beam_size]}
+    length = str(PROGRAMS[name].num_tokens)
+    done = {"lines_of_length": {length: num_lines}, "beam_sizes": [place.beam_size]}
     for what, wanted in done.items():
         if found[what] != wanted:
             raise SystemExit(f"{name}: {what} must be {wanted}, got {found[what]}")
