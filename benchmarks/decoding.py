@@ -23,7 +23,6 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -40,16 +39,16 @@ from comparison import (
     write_config,
 )
 from toolkits import (
-    ROOT,
+    DECODING,
     TITLES,
     environment_of,
     fresh_folder,
     in_turn,
+    prepare_decoding,
     python_of,
-    run_watched,
+    time_translation,
 )
 
-PARTS = ROOT / "benchmarks" / "decoding"
 # Files of --data, and how many of their first lines are translated; None is all.
 TEXTS = {"test_2016": ("test_2016_flickr.en", None), "train_10k": ("train.en", 10_000)}
 FIRST_LINE = "first_line"  # what a cold start is for
@@ -265,7 +264,12 @@ def _making(place: Place, environment: str) -> list[str]:
     """Return what makes a model in a fresh folder, for the interpreter of its environment."""
     folder = fresh_folder(place.model(environment))
     if environment == "ours":
-        return [str(PARTS / "prepare.py"), "run", str(folder / "run"), *our_settings(place.setting)]
+        return [
+            str(DECODING / "prepare.py"),
+            "run",
+            str(folder / "run"),
+            *our_settings(place.setting),
+        ]
     toolkit = TOOLKITS[environment]
     return ["-m", toolkit.module, *toolkit.train(place.setting, folder, feeding=False)]
 
@@ -282,9 +286,8 @@ def write_texts(place: Place, names: list[str], num_lines: int | None) -> dict[s
         text = place.text(name, "ours")
         text.write_text("".join(lines), encoding="utf-8", newline="\n")
         counts[name] = len(lines)
-        command = [str(python_of("ours", place.work)), str(PARTS / "prepare.py"), "pieces"]
-        command += [str(place.model("ours") / "run"), str(text), str(place.text(name, "pieces"))]
-        subprocess.run(command, check=True, env=environment_of(place.threads))
+        files = place.model("ours") / "run", text, place.text(name, "pieces")
+        prepare_decoding(place.work, place.threads, "pieces", *map(str, files))
     return counts
 
 
@@ -304,12 +307,11 @@ def measure(name: str, text: str, place: Place, batch_size: int) -> dict[str, An
         program.num_steps,
     )
     arguments = [*program.arguments(task), *program.options]
-    command = [str(python_of(program.environment, place.work)), str(PARTS / "watch.py")]
-    command += ["--result", str(folder / "result.json"), "--threads", str(place.threads)]
-    command += ["--started", str(time.monotonic()), program.environment, "--", *arguments]
-    return run_watched(
-        command,
+    return time_translation(
+        program.environment,
+        arguments,
         folder,
+        work=place.work,
         threads=place.threads,
         variables=dict(toolkit.variables) if toolkit else None,
         source=source if toolkit and toolkit.reads_standard_input else None,

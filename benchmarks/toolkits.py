@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent
+DECODING = ROOT / "benchmarks" / "decoding"
 TITLES = {
     "ours": "nmt",
     "eole": "Eole 0.6.4",
@@ -170,3 +172,36 @@ def in_turn(items: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
     for number in range(1, rounds + 1):
         for item in items:
             yield number, item
+
+
+def prepare_decoding(work: Path, threads: int, *arguments: str) -> None:
+    """Have decoding/prepare.py write something with this project's environment."""
+    command = [str(python_of("ours", work)), str(DECODING / "prepare.py"), *arguments]
+    subprocess.run(command, check=True, env=environment_of(threads))
+
+
+def time_translation(
+    environment: str,
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    work: Path,
+    threads: int,
+    variables: Mapping[str, str] | None = None,
+    source: Path | None = None,
+) -> dict[str, Any]:
+    """Run a program's own command for translating under decoding/watch.py, see `run_watched`.
+
+    Args:
+        environment: Whose command.
+        arguments: Of the command.
+        folder: Where to run.
+        work: Where the environments lie.
+        threads: How many to compute with.
+        variables: What is set in the environment beside.
+        source: What is read from standard input; None is nothing.
+    """
+    command = [str(python_of(environment, work)), str(DECODING / "watch.py")]
+    command += ["--result", str(folder / "result.json"), "--threads", str(threads)]
+    command += ["--started", str(time.monotonic()), environment, "--", *arguments]
+    return run_watched(command, folder, threads=threads, variables=variables, source=source)

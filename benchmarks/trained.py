@@ -19,13 +19,21 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comparison import Setting, eole_config, write_config
-from toolkits import ROOT, TITLES, environment_of, fresh_folder, in_turn, python_of, run_watched
+from comparison import MAX_SENTENCES, Setting, eole_config, write_config
+from toolkits import (
+    ROOT,
+    TITLES,
+    environment_of,
+    fresh_folder,
+    in_turn,
+    prepare_decoding,
+    python_of,
+    time_translation,
+)
 
 sys.path.insert(0, str(ROOT))
 
@@ -33,9 +41,7 @@ from nmt.bleu import build_bleu
 from nmt.corpus.files import read_lines
 from nmt.run_folder import RunFolder
 
-PARTS = ROOT / "benchmarks" / "decoding"
 TEST = "test_2016_flickr"
-SENTENCES = 64  # a batch in training
 EOLE = ("-batch_type", "sents", "-batch_size", "128")
 OURS = ("--batch-size", "64")
 FAST = (*OURS, "--int8", "--shortlist")
@@ -78,8 +84,7 @@ class Place:
 
     def prepare(self, *arguments: str) -> None:
         """Have decoding/prepare.py write something."""
-        command = [str(python_of("ours", self.work)), str(PARTS / "prepare.py"), *arguments]
-        subprocess.run(command, check=True, env=environment_of(self.threads))
+        prepare_decoding(self.work, self.threads, *arguments)
 
     def pieces(self, name: str) -> Path:
         """Return where a text lies as pieces."""
@@ -102,7 +107,7 @@ def config_of(place: Place, *, epochs: int) -> dict[str, Any]:
 
     Its rate falls by half every second epoch over the last six, which is its own kind of schedule.
     """
-    steps = place.pieces("train.de").read_bytes().count(b"\n") // SENTENCES
+    steps = place.pieces("train.de").read_bytes().count(b"\n") // MAX_SENTENCES
     setting = place.setting(steps=steps * epochs)
     size = RunFolder(place.run).recipe.model.decoder.hidden_size
     config = eole_config(setting, place.folder, size=size, feeding=True)
@@ -157,12 +162,8 @@ def measure(number: int, program: Program, place: Place) -> dict[str, Any]:
     name = "eole" if program.run is None else "ours"
     folder = fresh_folder(place.folder / "translations" / str(number))
     output = folder / "output.txt"
-    command = [str(python_of(name, place.work)), str(PARTS / "watch.py")]
-    command += ["--result", str(folder / "result.json"), "--threads", str(place.threads)]
-    command += ["--started", str(time.monotonic()), name, "--"]
-    found = run_watched(
-        [*command, *arguments_of(program, place, output)], folder, threads=place.threads
-    )
+    arguments = arguments_of(program, place, output)
+    found = time_translation(name, arguments, folder, work=place.work, threads=place.threads)
     text = output
     if program.run is None:
         text = folder / "text.txt"

@@ -56,6 +56,7 @@ def test_log_probabilities_add_up_and_a_later_ruling_overrules_an_earlier_one() 
         [-INFINITY, -INFINITY, -INFINITY, -5],
         [-INFINITY, -4, -5, -INFINITY],
     ]
+    assert found.data_ptr() == next_log_probs.data_ptr()  # no copy of what may be very large
 
 
 def test_eos_waits_for_the_least_length_and_is_all_there_is_at_the_greatest() -> None:

@@ -15,8 +15,6 @@ from nmt.recipe import load_recipe
 from nmt.training.data import load_corpora
 from nmt.training.tokenizers import train_tokenizers
 
-SPECIAL_PIECES = {"<pad>", "<unk>", "<s>", "</s>"}
-
 
 def write_lines(path: Path, lines: list[str]) -> None:
     """Write lines as UTF-8."""
@@ -37,8 +35,8 @@ def main() -> None:
     for lang, sequences in sides.items():
         lines = [" ".join(tokenizer.pieces(token_ids)) for token_ids in sequences]
         write_lines(folder / f"train.{lang}", lines)
-    pieces = tokenizer.pieces(range(tokenizer.vocab_size))
-    write_lines(folder / "vocab.txt", [piece for piece in pieces if piece not in SPECIAL_PIECES])
+    pieces = tokenizer.pieces(range(tokenizer.eos_id + 1, tokenizer.vocab_size))
+    write_lines(folder / "vocab.txt", pieces)
 
 
 if __name__ == "__main__":

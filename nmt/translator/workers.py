@@ -94,7 +94,7 @@ class ParallelTranslator(contextlib.AbstractContextManager["ParallelTranslator"]
             DataError: What is asked of a line cannot be; the lines before it are given out first.
             NMTError: A helper has been killed; the lines before its own are given out first.
         """
-        numbers = numbers or range(1, len(lines) + 1)
+        numbers = range(1, len(lines) + 1) if numbers is None else numbers
         num_shares = len(lines) // (self._translator.batch_size * _FEWEST_BATCHES)
         helpers = self._helpers[: max(0, num_shares - 1)]
         num_workers = 1 + len(helpers)
