@@ -18,6 +18,7 @@ from nmt.recipe.data import (
     StreamingRecipe,
     TsvSet,
 )
+from nmt.recipe.model import AttentionRecipe, EncoderRecipe, ModelRecipe
 from nmt.recipe.reading import (
     differences,
     dump_recipe,
@@ -26,11 +27,8 @@ from nmt.recipe.reading import (
     parse_recipe,
 )
 from nmt.recipe.sections import (
-    AttentionRecipe,
     DecodingRecipe,
-    EncoderRecipe,
     FinetuneRecipe,
-    ModelRecipe,
     Part,
     Recipe,
     TokenizerRecipe,

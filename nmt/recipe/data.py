@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 PositiveInt = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _check_column(column: object) -> object:
