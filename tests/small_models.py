@@ -130,6 +130,21 @@ WHOLE_FAMILY: dict[str, Changes] = {
     },
 }
 
+# Models that sum over source positions.
+VARIATIONAL: dict[str, Changes] = {
+    "variational": {"attention": {"variational": "sampled"}},
+    "variational, top": {"attention": {"variational": "enumerated", "query": "top"}},
+    "variational, previous, context": {
+        "attention": {"kind": "additive", "query": "previous", "variational": "enumerated"},
+        "decoder": {"num_layers": 2, "hidden_size": 4, "feedback": "context", "readout": "maxout"},
+    },
+    "variational, coverage, direct": {
+        "attention": {"kind": "additive", "coverage": True, "variational": "sampled"},
+        "decoder": {"num_layers": 2, "hidden_size": 4, "readout": "direct"},
+        "tied_embeddings": None,
+    },
+}
+
 # Unequal lengths, the longest neither first nor last.
 SOURCES = [[4, 5], [6, 7, 8, 9], [10], [11, 12, 4]]
 TARGETS = [[4, 5, 6], [7], [8, 9, 10, 4], []]

@@ -2,7 +2,15 @@ from dataclasses import fields
 
 import pytest
 import torch
-from small_models import BOS, TARGET_VOCAB_SIZE, WHOLE_FAMILY, build, logits_of, make_batch
+from small_models import (
+    BOS,
+    TARGET_VOCAB_SIZE,
+    VARIATIONAL,
+    WHOLE_FAMILY,
+    build,
+    logits_of,
+    make_batch,
+)
 
 from nmt.engine import ModelEngine
 from nmt.model import DecoderState, Seq2Seq
@@ -50,10 +58,10 @@ def test_step_by_step_gives_what_teacher_forcing_gives(model: Seq2Seq) -> None:
     torch.testing.assert_close(found, torch.log_softmax(logits.float(), dim=1))
 
 
-@pytest.mark.parametrize("name", WHOLE_FAMILY)
+@pytest.mark.parametrize("name", [*WHOLE_FAMILY, *VARIATIONAL])
 def test_reading_at_once_gives_what_step_by_step_gives(name: str) -> None:
     """Or in two parts: the state after the first is where the second goes on."""
-    batch, engine = make_batch(), ModelEngine(build(WHOLE_FAMILY[name]))
+    batch, engine = make_batch(), ModelEngine(build({**WHOLE_FAMILY, **VARIATIONAL}[name]))
     encoder_output, first = engine.encode(batch.source_ids, batch.source_lengths)
     steps, state = [], first
     for tokens in batch.target_input_ids.T:

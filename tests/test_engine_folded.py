@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_models import BOS, TARGET_VOCAB_SIZE, WHOLE_FAMILY, build, make_batch
+from small_models import BOS, TARGET_VOCAB_SIZE, VARIATIONAL, WHOLE_FAMILY, build, make_batch
 from torch import Tensor
 
 from nmt.engine import Engine, FoldedEngine, ModelEngine, can_fold
@@ -25,13 +25,16 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     for query in ("bottom", "top", "previous")
 }
 needs_int8 = pytest.mark.skipif(not has_int8(), reason="PyTorch has no 8-bit products here")
-MODELS = {name: build(changes).float() for name, changes in {**WHOLE_FAMILY, **KINDS}.items()}
+MODELS = {
+    name: build(changes).float()
+    for name, changes in {**WHOLE_FAMILY, **KINDS, **VARIATIONAL}.items()
+}
 FOLDED = [name for name, model in MODELS.items() if can_fold(model)]
 
 
 def test_what_is_folded_and_what_is_not() -> None:
     refused = set(MODELS) - set(FOLDED)
-    assert {"window", "heads", "dot, heads", "unlike units"} <= refused
+    assert {"window", "heads", "dot, heads", "unlike units", *VARIATIONAL} <= refused
     assert {name for name in MODELS if "coverage" in name} <= refused
     others = ("gru,", "rnn,", "layer_norm_lstm,")
     assert all(name in refused for name in MODELS if name.startswith(others))

@@ -2,13 +2,23 @@
 
 import pytest
 import torch
-from small_models import PAD, WHOLE_FAMILY, Changes, build, logits_of, make_batch, score
+from small_models import (
+    PAD,
+    VARIATIONAL,
+    WHOLE_FAMILY,
+    Changes,
+    build,
+    logits_of,
+    make_batch,
+    score,
+)
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nmt.model import Seq2Seq
 
-EVERY_MEMBER = pytest.mark.parametrize("changes", WHOLE_FAMILY.values(), ids=WHOLE_FAMILY.keys())
+EVERY_MODEL = {**WHOLE_FAMILY, **VARIATIONAL}
+EVERY_MEMBER = pytest.mark.parametrize("changes", EVERY_MODEL.values(), ids=EVERY_MODEL.keys())
 MEMBERS = {"default": {}, **WHOLE_FAMILY}
 
 

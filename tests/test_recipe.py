@@ -498,6 +498,16 @@ ONE_WAY = "encoder: {num_layers: 2, hidden_size: 512, directions: forward}"
             "source",
         ),
         (
+            "attention: {variational: sampled}, decoder: {feedback: attentional}",
+            "attention.variational needs a decoder.readout of the context that is not fed back, "
+            "got 'attentional' and feedback 'attentional'",
+        ),
+        (
+            "attention: {variational: sampled}, decoder: {readout: hidden}",
+            "attention.variational needs a decoder.readout of the context that is not fed back, "
+            "got 'hidden' and feedback None",
+        ),
+        (
             "bridge: copy, encoder: {num_layers: 3}",
             "bridge 'copy' needs one encoder layer for each decoder layer with final states of its "
             "hidden_size, got [512, 512, 512] for 2 of 512",
@@ -546,6 +556,16 @@ def test_parts_of_a_model_that_do_not_fit_are_refused(model: str, complaint: str
             "attention",
             "{kind: scaled_dot, size: 8}",
             "size is for additive attention only, got 8 with kind 'scaled_dot'",
+        ),
+        (
+            "attention",
+            "{variational: enumerated, num_heads: 2}",
+            "variational needs one head and no window, got num_heads 2 and window None",
+        ),
+        (
+            "attention",
+            "{variational: sampled, window: 3}",
+            "variational needs one head and no window, got num_heads 1 and window 3",
         ),
         (
             "decoder",
@@ -656,6 +676,21 @@ def test_two_passes_of_r_drop_need_masks_that_differ() -> None:
         some = f"model.dropout={{embedding: 0, layers: 0, readout: 0, {key}: 0.1}}"
         some = some.replace(f"{key}: 0, ", "")
         assert parse(EXAMPLE, "training.r_drop=5", some).training.r_drop == 5
+
+
+@pytest.mark.parametrize("setting", ["r_drop=5", "mixed_cross_entropy=0.5"])
+def test_variational_attention_has_a_loss_of_its_own(setting: str) -> None:
+    key, value = setting.split("=")
+    sampled = "model.attention.variational=sampled"
+    assert_refused(
+        EXAMPLE,
+        f"tiny.yaml: training.{key} must be null with model.attention.variational, "
+        f"got {float(value)}",
+        [f"training.{setting}", sampled],
+    )
+    attention = parse(EXAMPLE, sampled).model.attention
+    assert attention is not None
+    assert attention.variational == "sampled"
 
 
 @pytest.mark.parametrize(

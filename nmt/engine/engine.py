@@ -143,8 +143,7 @@ class ModelEngine:
     ) -> tuple[Tensor, DecoderState, Tensor]:
         """Score what comes behind each of several tokens, see `ScoringEngine.read`."""
         _check_rows(token_ids, state)
-        readouts, state, attention = self._model.decoder(token_ids, state, encoder_output)
-        logits: Tensor = self._model.output_layer(readouts)  # (N, T, V)
+        logits, state, attention = self._model.logits(token_ids, state, encoder_output)
         return torch.log_softmax(logits.float(), dim=-1), state, attention
 
 

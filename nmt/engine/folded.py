@@ -23,7 +23,7 @@ from nmt.engine.carried import FoldedSource, FoldedState
 from nmt.engine.reading import FoldedEncoder, can_fold_encoder
 from nmt.engine.step import Step
 from nmt.engine.units import Make, in_floats, in_int8
-from nmt.model import Seq2Seq
+from nmt.model import Seq2Seq, VariationalSeq2Seq
 from nmt.model.encoder import Encoder
 from nmt.model.products import Linear
 from nmt.model.recurrent import RecurrentLayer, real_steps
@@ -32,13 +32,17 @@ from nmt.model.recurrent import RecurrentLayer, real_steps
 def can_fold(model: Seq2Seq) -> bool:
     """Tell whether a model is of the kind that `FoldedEngine` knows and on the CPU.
 
-    That is: LSTM layers without normalisation, and no attention with heads, window or coverage.
+    That is: LSTM layers without normalisation, and no attention with heads, window or coverage, nor
+    a variational one.
     """
     decoder = model.decoder
     layers = [*decoder.lower, *decoder.upper]
     attention = decoder.attention
     is_plain = attention is None or not (
-        attention.num_heads > 1 or attention.window is not None or attention.reads_coverage
+        attention.num_heads > 1
+        or attention.window is not None
+        or attention.reads_coverage
+        or isinstance(model, VariationalSeq2Seq)
     )
     is_lstm = all(isinstance(layer, RecurrentLayer) and layer.cell == "lstm" for layer in layers)
     weight = model.output_layer.weight

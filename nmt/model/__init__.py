@@ -12,5 +12,6 @@ Knows tensors; not strings, files or Lightning. The letters of all shapes:
 from nmt.model.build import build_model
 from nmt.model.seq2seq import Seq2Seq
 from nmt.model.state import DecoderState, EncoderOutput
+from nmt.model.variational import VariationalSeq2Seq
 
-__all__ = ["DecoderState", "EncoderOutput", "Seq2Seq", "build_model"]
+__all__ = ["DecoderState", "EncoderOutput", "Seq2Seq", "VariationalSeq2Seq", "build_model"]

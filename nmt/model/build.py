@@ -13,6 +13,7 @@ from nmt.model.encoder import Encoder
 from nmt.model.readout import Readout
 from nmt.model.recurrent import has_cell_state
 from nmt.model.seq2seq import Seq2Seq
+from nmt.model.variational import Posterior, VariationalSeq2Seq
 from nmt.recipe import ModelRecipe
 
 
@@ -50,7 +51,12 @@ def build_model(
         kind=recipe.bridge,
         has_cell_state=has_cell_state(recipe.decoder.cell),
     )
-    return Seq2Seq(encoder, bridge, decoder, _output_layer(target_table, decoder, recipe))
+    parts = encoder, bridge, decoder, _output_layer(target_table, decoder, recipe)
+    estimate = None if recipe.attention is None else recipe.attention.variational
+    if estimate is None:
+        return Seq2Seq(*parts)
+    posterior = Posterior(size, size, recipe.encoder.hidden_size)
+    return VariationalSeq2Seq(*parts, posterior, estimate=estimate)
 
 
 def _encoder(table: nn.Embedding, recipe: ModelRecipe) -> Encoder:

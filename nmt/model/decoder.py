@@ -138,13 +138,46 @@ class Decoder(nn.Module):
         if self.feedback == "attentional":
             found, carried = _over_time(self._whole_step, embedded, carried, encoder_output, drawn)
             return found.output, carried.pack(), found.attention
-        part = self._lower_and_attend
-        if self.feedback == "context":
-            found, carried = _over_time(part, embedded, carried, encoder_output, drawn)
-        else:
-            found, carried = part(embedded, carried, encoder_output, drawn)
+        found, carried = self._attend_throughout(embedded, carried, encoder_output, drawn)
         readout, carried = self._upper_and_readout(found, embedded, carried, drawn)
         return readout, carried.pack(), found.attention
+
+    def up_to_readout(
+        self, token_ids: Tensor, state: DecoderState, encoder_output: EncoderOutput
+    ) -> tuple[Callable[[Tensor], Tensor], DecoderState, Tensor]:
+        """Do as `forward` does, but leave open what the readout looks at.
+
+        The attentional state is not fed back then: it would have to be known.
+
+        Args:
+            token_ids: See `forward`.
+            state: See `forward`.
+            encoder_output: See `forward`.
+
+        Returns:
+            What makes readouts, (B, T, readout size), of anything in the context's place,
+            (B, T, D); the state behind the last token, and the attention, (B, T, S).
+        """
+        embedded: Tensor = self.embedding(token_ids)  # (B, T, E)
+        drawn = self._draw(embedded)
+        carried = _Carried.unpack(state)
+        found, carried = self._attend_throughout(embedded, carried, encoder_output, drawn)
+        hidden, carried = self._run_upper(found, carried, drawn)
+
+        def read(context: Tensor) -> Tensor:
+            readout = self.readout(hidden, thin(context, drawn.context), embedded)
+            return thin(readout, drawn.readout)
+
+        return read, carried.pack(), found.attention
+
+    def _attend_throughout(
+        self, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
+    ) -> tuple[_Found, _Carried]:
+        """Run the lower layers and the attention over all steps."""
+        part = self._lower_and_attend
+        if self.feedback == "context":
+            return _over_time(part, embedded, carried, source, drawn)
+        return part(embedded, carried, source, drawn)
 
     def _whole_step(
         self, embedded: Tensor, carried: _Carried, source: EncoderOutput, drawn: _Drawn
@@ -201,14 +234,21 @@ class Decoder(nn.Module):
         self, found: _Found, embedded: Tensor, carried: _Carried, drawn: _Drawn
     ) -> tuple[Tensor, _Carried]:
         """Run the layers above the attention and the readout, (B, T, readout size)."""
+        hidden, carried = self._run_upper(found, carried, drawn)
+        readout = self.readout(hidden, found.context, embedded, project=drawn.project)
+        return thin(readout, drawn.readout), carried
+
+    def _run_upper(
+        self, found: _Found, carried: _Carried, drawn: _Drawn
+    ) -> tuple[Tensor, _Carried]:
+        """Run the layers above the attention, (B, T, H)."""
         hidden = found.output
         for number in range(len(self.lower) + 1, len(drawn.layers) + 1):
             assert found.context is not None  # without attention every layer is below
             inputs = torch.cat((hidden, found.context), dim=-1)
             output, carried = _run(number, inputs, carried, drawn)
             hidden = output + hidden if number >= self.residual_from else output
-        readout = self.readout(hidden, found.context, embedded, project=drawn.project)
-        return thin(readout, drawn.readout), carried
+        return hidden, carried
 
     def _draw(self, embedded: Tensor) -> _Drawn:
         """Draw all that chance decides in one pass over a target, and set the layers to run."""

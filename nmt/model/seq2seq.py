@@ -58,9 +58,24 @@ class Seq2Seq(nn.Module):
         Returns:
             The logits, (B, V), the new state and the attention, (B, S).
         """
-        readout, state, attention = self.decoder(token_ids[:, None], state, encoder_output)
-        logits: Tensor = self.output_layer(readout.squeeze(1))  # (B, V)
-        return logits, state, attention.squeeze(1)  # (B, S)
+        logits, state, attention = self.logits(token_ids[:, None], state, encoder_output)
+        return logits.squeeze(1), state, attention.squeeze(1)
+
+    def logits(
+        self, token_ids: Tensor, state: DecoderState, encoder_output: EncoderOutput
+    ) -> tuple[Tensor, DecoderState, Tensor]:
+        """Read several target tokens in every row and score what follows each.
+
+        Args:
+            token_ids: BOS and the tokens so far, or the newest ones, (B, T), int64.
+            state: After the tokens before these.
+            encoder_output: The source of every row.
+
+        Returns:
+            The logits, (B, T, V), the state behind the last token and the attention, (B, T, S).
+        """
+        readouts, state, attention = self.decoder(token_ids, state, encoder_output)
+        return self.output_layer(readouts), state, attention
 
     def readouts(
         self,

@@ -66,6 +66,10 @@ class AttentionRecipe(Section):
         num_heads: Parts with an attention each.
         window: Positions on each side of a predicted one (local-p, Luong et al. 2015); null is all.
         coverage: Let the energies see what was looked at before (Tu et al. 2016).
+        variational: Make each target token from one source position, and learn which by a bound
+            (Deng et al. 2018): from one that is `sampled` for each token, or all `enumerated`,
+            which costs an output layer for each source position. null makes it from their mean.
+            Translating sums over all positions.
     """
 
     kind: Literal["dot", "scaled_dot", "general", "additive"] = "general"
@@ -74,6 +78,7 @@ class AttentionRecipe(Section):
     num_heads: Size = 1
     window: PositiveInt | None = None
     coverage: bool = False
+    variational: Literal["sampled", "enumerated"] | None = None
 
     @model_validator(mode="after")
     def _additive_only(self) -> Self:
@@ -83,6 +88,11 @@ class AttentionRecipe(Section):
                 raise ValueError(
                     f"{key} is for additive attention only, got {value} with kind {self.kind!r}"
                 )
+        if self.variational is not None and (self.num_heads > 1 or self.window is not None):
+            raise ValueError(
+                "variational needs one head and no window, "
+                f"got num_heads {self.num_heads} and window {self.window}"
+            )
         return self
 
 
@@ -218,6 +228,12 @@ class ModelRecipe(Section):
             yield (
                 "attention.query 'previous' needs decoder.feedback 'context', "
                 f"got {self.decoder.feedback!r}"
+            )
+        is_open = self.decoder.feedback != "attentional" and self.decoder.readout != "hidden"
+        if attention.variational is not None and not is_open:
+            yield (
+                "attention.variational needs a decoder.readout of the context that is not fed "
+                f"back, got {self.decoder.readout!r} and feedback {self.decoder.feedback!r}"
             )
         is_asked_last = attention.query == "top" or self.decoder.num_layers == 1
         if self.decoder.readout == "hidden" and self.decoder.feedback is None and is_asked_last:

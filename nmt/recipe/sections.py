@@ -289,6 +289,18 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _variational_attention_has_a_loss_of_its_own(self) -> Self:
+        if self.model.attention is None or self.model.attention.variational is None:
+            return self
+        for key in ("r_drop", "mixed_cross_entropy"):
+            value = getattr(self.training, key)
+            if value is not None:
+                raise ValueError(
+                    f"training.{key} must be null with model.attention.variational, got {value}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _a_stream_has_one_reader(self) -> Self:
         if self.data.streaming is not None and self.training.num_workers:
             raise ValueError(

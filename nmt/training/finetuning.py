@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import CheckpointError, RecipeError
-from nmt.model import Seq2Seq
+from nmt.model import Seq2Seq, VariationalSeq2Seq
 from nmt.recipe import FinetuneRecipe, Part, Recipe, differences
 from nmt.run_folder import TrainedRun, load_run, opened
 from nmt.tokenizer import Tokenizer
@@ -134,12 +134,12 @@ def freeze(model: Seq2Seq, settings: FinetuneRecipe) -> None:
 
 def _weights_of(model: Seq2Seq, part: Part) -> Iterator[nn.Parameter]:
     embeddings = {*model.encoder.embedding.parameters(), *model.decoder.embedding.parameters()}
-    attention = set() if model.decoder.attention is None else set(_attention(model).parameters())
+    attention = {weight for one in _attention(model) for weight in one.parameters()}
     owners: dict[Part, Sequence[nn.Module]] = {
         "embeddings": (model.encoder.embedding, model.decoder.embedding),
         "encoder": (model.encoder,),
         "bridge": (model.bridge,),
-        "attention": () if model.decoder.attention is None else (_attention(model),),
+        "attention": _attention(model),
         "decoder": (model.decoder,),
         "output_layer": (model.output_layer,),
     }
@@ -149,9 +149,12 @@ def _weights_of(model: Seq2Seq, part: Part) -> Iterator[nn.Parameter]:
         yield from (weight for weight in owner.parameters() if weight not in others)
 
 
-def _attention(model: Seq2Seq) -> nn.Module:
-    assert model.decoder.attention is not None
-    return model.decoder.attention
+def _attention(model: Seq2Seq) -> list[nn.Module]:
+    """Return what says where to look: the attention, and what training guesses with."""
+    attention: list[nn.Module] = (
+        [] if model.decoder.attention is None else [model.decoder.attention]
+    )
+    return [*attention, model.posterior] if isinstance(model, VariationalSeq2Seq) else attention
 
 
 def _new_rows(table: Tensor, known: Tokenizer, extended: Tokenizer) -> Tensor:

@@ -16,12 +16,13 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from nmt.batching import Batch
 from nmt.errors import CheckpointError
 from nmt.loss import alignment_loss, coverage_loss, r_drop_loss, smoothed_cross_entropy
-from nmt.model import Seq2Seq
+from nmt.model import Seq2Seq, VariationalSeq2Seq
 from nmt.recipe import TrainingRecipe
 from nmt.training.average import moving_average
 from nmt.training.checkpoints import find_unlike, is_of_model
 from nmt.training.position import Position
 from nmt.training.schedules import rate_factor
+from nmt.training.variational import variational_loss
 
 PLATEAU_FACTOR = 0.5
 PLATEAU_PATIENCE = 1
@@ -187,8 +188,14 @@ class TranslationModule(LightningModule):
         """Return the summed negative log-likelihood and the number of tokens, (2,), float64."""
         labels = batch.target_output_ids[batch.target_mask]  # (N,)
         model = self.validated_model
-        readouts, _ = _readouts(model, batch)
-        nll = smoothed_cross_entropy(readouts, labels, **_output_layer(model), label_smoothing=0.0)
+        if isinstance(model, VariationalSeq2Seq):
+            log_p, _ = model(*_inputs(batch))
+            nll = -log_p.gather(1, labels[:, None]).sum()
+        else:
+            readouts, _ = model.readouts(*_inputs(batch))
+            nll = smoothed_cross_entropy(
+                readouts, labels, **_output_layer(model), label_smoothing=0.0
+            )
         return torch.tensor([nll.item(), len(labels)], dtype=torch.float64)
 
     def on_validation_epoch_end(self) -> None:
@@ -313,7 +320,11 @@ class TranslationModule(LightningModule):
 
     def _loss(self, batch: Batch, labels: Tensor) -> Tensor:
         """Return the summed loss of a batch; `labels`: its real target tokens, (N,)."""
-        readouts, attention = _readouts(self.model, batch)
+        if isinstance(self.model, VariationalSeq2Seq):
+            smoothing = self.recipe.label_smoothing
+            loss, attention = variational_loss(self.model, batch, label_smoothing=smoothing)
+            return loss + self._attention_losses(batch, attention)
+        readouts, attention = self.model.readouts(*_inputs(batch))
         loss = smoothed_cross_entropy(
             readouts,
             labels,
@@ -327,7 +338,7 @@ class TranslationModule(LightningModule):
         """Do so by two passes with other masks of dropout, the mean of both and their distance."""
         assert self.recipe.r_drop is not None
         twice = batch.twice()
-        readouts, attention = _readouts(self.model, twice)
+        readouts, attention = self.model.readouts(*_inputs(twice))
         loss = r_drop_loss(
             readouts.view(2, len(labels), readouts.size(1)),
             labels,
@@ -355,11 +366,9 @@ class TranslationModule(LightningModule):
         return loss
 
 
-def _readouts(model: Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return what the output layer reads of a batch, and the attention, (B, T, S)."""
-    return model.readouts(
-        batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
-    )
+def _inputs(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return what a model reads of a batch, in its own order."""
+    return batch.source_ids, batch.source_lengths, batch.target_input_ids, batch.target_mask
 
 
 class _OutputLayer(TypedDict):

@@ -133,7 +133,8 @@ def _check_fast(folder: RunFolder, model: Seq2Seq, *, int8: bool, shortlist: boo
     if asked and not can_fold(model):
         raise NMTError(
             f"{folder.path}: {asked[0]} needs a model on the CPU of plain LSTM layers and plain "
-            "attention, without heads, window and coverage; translate without it"
+            "attention, without heads, window and coverage and not variational; translate "
+            "without it"
         )
     if int8 and not has_int8():
         raise NMTError("int8 needs a processor with PyTorch's oneDNN; translate without")
