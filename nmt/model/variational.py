@@ -172,17 +172,12 @@ class VariationalSeq2Seq(Seq2Seq):
 
     def _marginal(self, unaligned: Unaligned, mask: Tensor) -> Tensor:
         """Return log p(y) of the N tokens under a mask, (N, V)."""
-        is_out = unaligned.attention == 0  # padding adds nothing, not even a little
-        log_prior = unaligned.log_prior().masked_fill(is_out, float("-inf"))[mask]  # (N, S)
-        parts = (
-            in_full(self.output_layer(unaligned.at(place)[mask])).log_softmax(dim=-1)
-            + log_prior[:, place, None]
-            for place in range(log_prior.size(1))
-        )
-        total: Tensor = next(parts)  # one position after the other: all at once would fill memory
-        for part in parts:
-            total = torch.logaddexp(total, part)
-        return total
+        prior = in_full(unaligned.attention[mask])  # (N, S)
+        total = prior.new_zeros(len(prior), self.output_layer.out_features)
+        for place in range(prior.size(1)):  # all positions at once would fill memory
+            said = in_full(self.output_layer(unaligned.at(place)[mask])).softmax(dim=-1)
+            total.addcmul_(prior[:, place, None], said)
+        return total.clamp(min=torch.finfo(total.dtype).tiny).log()
 
 
 def in_full(values: Tensor) -> Tensor:
