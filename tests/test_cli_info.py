@@ -119,6 +119,11 @@ def test_it_says_which_embeddings_are_tied(
         ),
         (["model.attention=null"], 2, "attention: none"),
         (
+            ["model.attention.variational=sampled"],
+            2,
+            "attention: general, variational (sampled), asked by the bottom decoder layer",
+        ),
+        (
             ["model.attention={kind: scaled_dot, num_heads: 4, query: top}"],
             2,
             "attention: scaled_dot, 4 heads, asked by the top decoder layer",

@@ -36,7 +36,7 @@ def test_a_token_has_the_mean_of_what_each_position_says_of_it(name: str) -> Non
     log_p, attention = score(model, batch)
     torch.testing.assert_close(log_p.exp().sum(dim=1), torch.ones(len(log_p)).double())
     unaligned = unaligned_of(model, batch)
-    assert torch.equal(unaligned.attention, attention)
+    torch.testing.assert_close(unaligned.attention, attention)
     said = [model.output_layer(unaligned.at(place)).softmax(dim=2) for place in range(5)]
     expected = torch.einsum("bts,sbtv->btv", attention, torch.stack(said))
     # so near that padding adds nothing at all
@@ -88,3 +88,18 @@ def test_the_guess_knows_the_target_to_its_end() -> None:
     after = guess(model, batch)
     assert not torch.isclose(before[2, 0], after[2, 0]).all()
     assert torch.equal(before[1], after[1])
+
+
+def test_dropout_thins_a_position_as_it_would_the_context() -> None:
+    """By masks of one pass: all positions, and the context beside them, are seen through one."""
+    thinned = dict.fromkeys(("embedding", "layers", "readout"), 0.5)
+    model = build({**VARIATIONAL["variational"], "dropout": thinned}).train()
+    assert isinstance(model, VariationalSeq2Seq)
+    batch = make_batch()
+    encoder_output, state = model.encode(batch.source_ids, batch.source_lengths)
+    torch.manual_seed(1)
+    readouts, _, _ = model.decoder(batch.target_input_ids, state, encoder_output)
+    torch.manual_seed(1)
+    unaligned = model.unaligned(batch.target_input_ids, state, encoder_output)
+    torch.testing.assert_close(unaligned.at_mean(), readouts)
+    assert torch.equal(unaligned.at(0), unaligned.at(0))

@@ -499,13 +499,12 @@ ONE_WAY = "encoder: {num_layers: 2, hidden_size: 512, directions: forward}"
         ),
         (
             "attention: {variational: sampled}, decoder: {feedback: attentional}",
-            "attention.variational needs a decoder.readout of the context that is not fed back, "
-            "got 'attentional' and feedback 'attentional'",
+            "attention.variational needs decoder.feedback null or 'context', got 'attentional'",
         ),
         (
             "attention: {variational: sampled}, decoder: {readout: hidden}",
-            "attention.variational needs a decoder.readout of the context that is not fed back, "
-            "got 'hidden' and feedback None",
+            "attention.variational needs a decoder.readout that reads the context, got 'hidden'; "
+            "use 'attentional', 'maxout' or 'direct'",
         ),
         (
             "bridge: copy, encoder: {num_layers: 3}",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import VARIATIONAL, build
 from toy import QUICK, toy_recipe, write_lines, write_quick_corpus
 
 from nmt import Translator
@@ -326,6 +327,16 @@ def test_a_part_without_weights_cannot_be_frozen(ground: Path) -> None:
     torch.nn.Module.__init__(model.bridge)
     with pytest.raises(RecipeError, match=r"finetune\.freeze: this model's bridge has no weights"):
         freeze(model, FinetuneRecipe(run="a", freeze=("bridge",)))
+
+
+def test_what_guesses_at_the_attention_is_frozen_with_it() -> None:
+    model = build(VARIATIONAL["variational"])
+    freeze(model, FinetuneRecipe(run="a", freeze=("attention",)))
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    names = [name for name, _ in model.named_parameters()]
+    parts = ("decoder.attention.", "posterior.")
+    assert frozen == {name for name in names if name.startswith(parts)}
+    assert all(any(name.startswith(part) for name in frozen) for part in parts)
 
 
 def test_pieces_that_one_side_has_are_added_to_the_other(ground: Path) -> None:

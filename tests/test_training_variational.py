@@ -18,7 +18,7 @@ from nmt.model import VariationalSeq2Seq
 from nmt.model.variational import Estimate
 from nmt.recipe import TrainingRecipe
 from nmt.run_folder import RunFolder
-from nmt.training import train
+from nmt.training import train, variational
 from nmt.training.module import TranslationModule
 from nmt.training.saving import Saving
 from nmt.training.variational import variational_loss
@@ -106,8 +106,8 @@ def test_a_drawn_position_has_the_gradient_of_all_in_the_mean(
     mean = [torch.zeros_like(one) for one in wanted]
     for first in range(3):
         for second in range(3):
-            drawn = torch.tensor([[first], [second]])
-            monkeypatch.setattr(torch, "multinomial", lambda *_, drawn=drawn: drawn)
+            drawn = torch.tensor([[first, second]])
+            monkeypatch.setattr(variational, "_drawn", lambda _, drawn=drawn: drawn)
             share = float(q[0, first] * q[1, second])
             for total, one in zip(mean, gradients(model, batch), strict=True):
                 total += share * one
@@ -125,22 +125,52 @@ def test_every_weight_learns(estimate: Estimate) -> None:
         assert one.any(), name
 
 
-def test_positions_are_drawn_as_the_guess_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_positions_are_drawn_as_often_as_the_guess_has_them() -> None:
+    torch.manual_seed(1)
+    q = torch.tensor([[0.1, 0.2, 0.7, 0.0], [0.6, 0.4, 0.0, 0.0]])
+    drawn = variational._drawn(q.log().expand(10_000, 2, 4))
+    assert drawn.shape == (10_000, 2)
+    shares = torch.nn.functional.one_hot(drawn, 4).float().mean(dim=0)
+    torch.testing.assert_close(shares, q, atol=0.02, rtol=0)
+    assert shares[q == 0].eq(0).all()
+
+
+def test_a_guess_that_is_no_number_makes_a_loss_that_is_none() -> None:
+    """Its step is then skipped, as any such step is; nothing is raised."""
     model, batch = model_of("sampled"), make_batch()
-    asked = []
-    draw = torch.multinomial
+    with torch.no_grad():
+        model.posterior.projection.weight[0, 0] = float("nan")
+    assert loss_of(model, batch).isnan()
 
-    def watched(weights: Tensor, num_samples: int) -> Tensor:
-        asked.append(weights)
-        return draw(weights, num_samples)
 
-    monkeypatch.setattr(torch, "multinomial", watched)
-    loss_of(model, batch)
-    log_q = model.log_posterior(
-        batch.source_ids, batch.source_lengths, batch.target_output_ids, batch.target_mask
-    )
-    [weights] = asked
-    torch.testing.assert_close(weights.view(4, 5, 5), log_q.exp())
+def test_an_attention_sure_of_the_wrong_place_is_pulled_to_the_guess(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However sure it is: here of the first place by e^30, where the guess is the second."""
+    model, batch = model_of("enumerated"), make_batch()
+    energies = torch.zeros(4, 5, 5, requires_grad=True)
+    sure = energies.new_zeros(4, 5, 5)
+    sure[:, :, 0] = 30.0
+    encoder_output, state = model.encode(batch.source_ids, batch.source_lengths)
+    unaligned = model.unaligned(batch.target_input_ids, state, encoder_output)
+    certain = unaligned._replace(attention=(energies + sure).softmax(dim=2))
+    guess = torch.full((4, 5, 5), float("-inf"))
+    guess[:, :, 1] = 0.0
+    monkeypatch.setattr(model, "unaligned", lambda *_: certain)
+    monkeypatch.setattr(model, "log_posterior", lambda *_: guess)
+    [gradient] = torch.autograd.grad(loss_of(model, batch), [energies])
+    torch.testing.assert_close(gradient[0, 0], torch.tensor([1.0, -1.0, 0.0, 0.0, 0.0]))
+
+
+def test_half_precision_is_scored_in_full() -> None:
+    model, batch = model_of("enumerated").float(), make_batch()
+    full = loss_of(model, batch, 0.1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = loss_of(model, batch, 0.1)
+        log_p, _ = score(model, batch)
+    assert half.dtype == log_p.dtype == torch.float32
+    torch.testing.assert_close(half, full, atol=0, rtol=0.01)
+    torch.testing.assert_close(log_p.exp().sum(dim=1), torch.ones(len(log_p)))
 
 
 def test_the_value_is_the_loss_and_none_of_what_makes_the_gradient(
@@ -148,7 +178,7 @@ def test_the_value_is_the_loss_and_none_of_what_makes_the_gradient(
 ) -> None:
     """With q at its own places, all drawn at the first position."""
     model, batch = model_of("sampled"), make_batch()
-    monkeypatch.setattr(torch, "multinomial", lambda *_: torch.zeros(20, 1, dtype=torch.int64))
+    monkeypatch.setattr(variational, "_drawn", lambda _: torch.zeros(4, 5, dtype=torch.int64))
     log_q = model.log_posterior(
         batch.source_ids, batch.source_lengths, batch.target_output_ids, batch.target_mask
     )

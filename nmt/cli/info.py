@@ -116,7 +116,9 @@ def _attention_line(attention: "AttentionRecipe") -> str:
     heads = f", {attention.num_heads} heads" if attention.num_heads > 1 else ""
     window = f", a window of {attention.window}" if attention.window else ""
     coverage = ", with coverage" if attention.coverage else ""
-    return f"{attention.kind}{heads}{window}{coverage}, asked by {_QUERIES[attention.query]}"
+    variational = f", variational ({attention.variational})" if attention.variational else ""
+    kind = f"{attention.kind}{heads}{window}{coverage}{variational}"
+    return f"{kind}, asked by {_QUERIES[attention.query]}"
 
 
 def _weights_line(folder: "RunFolder") -> str:

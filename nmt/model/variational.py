@@ -32,11 +32,12 @@ from nmt.model.state import DecoderState, EncoderOutput
 
 Estimate = Literal["sampled", "enumerated"]
 
-_LEAST = 1e-9  # an attention of 0 has no logarithm
-
 
 class Posterior(nn.Module):
-    """The inference network q: LSTMs over source and target, and energies between the two."""
+    """The inference network q: LSTMs over source and target, and energies between the two.
+
+    It reads the model's own embeddings, which so learn from it too.
+    """
 
     def __init__(self, source_size: int, target_size: int, hidden_size: int) -> None:
         """Take the widths of the source's and the target's vectors and of one direction."""
@@ -68,7 +69,7 @@ class Unaligned(NamedTuple):
 
     Attributes:
         read: From one state a step, (B, T, D), to what the output layer reads, (B, T, R).
-        attention: p(z), (B, T, S).
+        attention: p(z), in full precision, (B, T, S).
         states: The encoder states, (B, S, D).
         state: The decoder's behind the last token.
     """
@@ -88,15 +89,19 @@ class Unaligned(NamedTuple):
 
     def at_mean(self) -> Tensor:
         """Return the readouts of the context, (B, T, R)."""
-        return self.read(self.attention @ self.states)
+        return self.read(self.attention.to(self.states) @ self.states)
 
     def log_prior(self) -> Tensor:
-        """Return log p(z), cut off far below what counts, (B, T, S)."""
-        return in_full(self.attention).clamp(min=_LEAST).log()
+        """Return log p(z), (B, T, S), finite also at padding."""
+        least = torch.finfo(self.attention.dtype).tiny
+        return self.attention.clamp(min=least).log()
 
 
 class VariationalSeq2Seq(Seq2Seq):
-    """A translation model with variational attention."""
+    """A translation model with variational attention.
+
+    Its `readouts` are those of the context: what soft attention would see, not what it says.
+    """
 
     def __init__(
         self,
@@ -128,7 +133,9 @@ class VariationalSeq2Seq(Seq2Seq):
     ) -> Unaligned:
         """Read target tokens up to their readouts; takes what `logits` does."""
         read, state, attention = self.decoder.up_to_readout(token_ids, state, encoder_output)
-        return Unaligned(read, attention, encoder_output.states, state)
+        prior = in_full(attention)
+        prior = prior / prior.sum(dim=2, keepdim=True)  # in half precision it need not be one
+        return Unaligned(read, prior, encoder_output.states, state)
 
     def log_posterior(
         self, source_ids: Tensor, source_lengths: Tensor, target_ids: Tensor, target_mask: Tensor
@@ -172,7 +179,7 @@ class VariationalSeq2Seq(Seq2Seq):
 
     def _marginal(self, unaligned: Unaligned, mask: Tensor) -> Tensor:
         """Return log p(y) of the N tokens under a mask, (N, V)."""
-        prior = in_full(unaligned.attention[mask])  # (N, S)
+        prior = unaligned.attention[mask]  # (N, S)
         total = prior.new_zeros(len(prior), self.output_layer.out_features)
         for place in range(prior.size(1)):  # all positions at once would fill memory
             said = in_full(self.output_layer(unaligned.at(place)[mask])).softmax(dim=-1)

@@ -67,9 +67,9 @@ class AttentionRecipe(Section):
         window: Positions on each side of a predicted one (local-p, Luong et al. 2015); null is all.
         coverage: Let the energies see what was looked at before (Tu et al. 2016).
         variational: Make each target token from one source position, and learn which by a bound
-            (Deng et al. 2018): from one that is `sampled` for each token, or all `enumerated`,
-            which costs an output layer for each source position. null makes it from their mean.
-            Translating sums over all positions.
+            (Deng et al. 2018): from one that is `sampled` for each token, or from all of them,
+            `enumerated`, which takes an output layer for each source position, as translating
+            does. null makes it from their mean.
     """
 
     kind: Literal["dot", "scaled_dot", "general", "additive"] = "general"
@@ -88,6 +88,10 @@ class AttentionRecipe(Section):
                 raise ValueError(
                     f"{key} is for additive attention only, got {value} with kind {self.kind!r}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_position_behind_a_token(self) -> Self:
         if self.variational is not None and (self.num_heads > 1 or self.window is not None):
             raise ValueError(
                 "variational needs one head and no window, "
@@ -229,11 +233,14 @@ class ModelRecipe(Section):
                 "attention.query 'previous' needs decoder.feedback 'context', "
                 f"got {self.decoder.feedback!r}"
             )
-        is_open = self.decoder.feedback != "attentional" and self.decoder.readout != "hidden"
-        if attention.variational is not None and not is_open:
+        if attention.variational is not None and self.decoder.feedback == "attentional":
             yield (
-                "attention.variational needs a decoder.readout of the context that is not fed "
-                f"back, got {self.decoder.readout!r} and feedback {self.decoder.feedback!r}"
+                "attention.variational needs decoder.feedback null or 'context', got 'attentional'"
+            )
+        if attention.variational is not None and self.decoder.readout == "hidden":
+            yield (
+                "attention.variational needs a decoder.readout that reads the context, got "
+                "'hidden'; use 'attentional', 'maxout' or 'direct'"
             )
         is_asked_last = attention.query == "top" or self.decoder.num_layers == 1
         if self.decoder.readout == "hidden" and self.decoder.feedback is None and is_asked_last:

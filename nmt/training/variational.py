@@ -1,4 +1,4 @@
-"""What a model with variational attention learns from: the bound of Deng et al. 2018."""
+"""What a model with variational attention learns from: the bound of Deng et al. 2018, section 3."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
 from nmt.batching import Batch
 from nmt.model import VariationalSeq2Seq
@@ -26,8 +27,10 @@ def variational_loss(
 
     The first takes as many output layers as a source has positions. The second has the same
     gradient in the mean over z: (l(z) - b) times the gradient of log q(z) is added, where b is the
-    loss with the context itself, as soft attention would have it (their section 3). It does not
-    depend on z, so it moves no mean; it makes the gradients less unlike.
+    loss with the context itself, as soft attention would have it. It does not depend on z, so it
+    moves no mean; it makes the gradients less unlike.
+
+    Label smoothing is ours: with it l(z) is no logarithm of a probability, and the loss no bound.
     """
     mask = batch.target_mask
     labels = batch.target_output_ids[mask]  # (N,)
@@ -53,20 +56,38 @@ _LossesOf = Callable[[Tensor], Tensor]
 
 def _enumerated(unaligned: Unaligned, log_q: Tensor, mask: Tensor, losses_of: _LossesOf) -> Tensor:
     """Return sum_z q(z) l(z) over all tokens, a scalar."""
-    q = log_q.exp()  # (B, T, S)
-    parts = [losses_of(unaligned.at(place)) * q[mask][:, place] for place in range(q.size(2))]
+    q = log_q.exp()[mask]  # (N, S)
+
+    def losses_at(place: int) -> Tensor:
+        return losses_of(unaligned.at(place))
+
+    # the logits of one position after the other are made anew for the gradient: all would not fit
+    parts = [
+        q[:, place] * checkpoint(losses_at, place, use_reentrant=False)
+        for place in range(q.size(1))
+    ]
     return torch.stack(parts).sum()
 
 
 def _sampled(unaligned: Unaligned, log_q: Tensor, mask: Tensor, losses_of: _LossesOf) -> Tensor:
     """Return l(z) over all tokens, a scalar, with a gradient by q as well."""
-    places = torch.multinomial(log_q.detach().exp().flatten(0, 1), 1).view(mask.shape)  # (B, T)
+    places = _drawn(log_q.detach())  # (B, T)
     losses = losses_of(unaligned.at_each(places))  # (N,)
     with torch.no_grad():
         gain = losses - losses_of(unaligned.at_mean())
     log_of_drawn = log_q.gather(2, places[..., None]).squeeze(2)[mask]  # (N,)
     by_q = (gain * log_of_drawn).sum()
     return losses.sum() + by_q - by_q.detach()  # its value is no loss
+
+
+def _drawn(log_q: Tensor) -> Tensor:
+    """Draw a position for every step from q, (B, T); `log_q`: (B, T, S).
+
+    By the largest of log q plus Gumbel noise, which never waits for the device, and lets a q that
+    is no number through to the loss, whose step is then skipped.
+    """
+    gumbel = -torch.empty_like(log_q).exponential_().log()
+    return (log_q + gumbel).argmax(dim=2)
 
 
 def _divergence(log_q: Tensor, log_p: Tensor) -> Tensor:
