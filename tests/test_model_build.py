@@ -67,6 +67,8 @@ CHOICES: dict[str, list[Changes]] = {
     "attention.num_heads": [additive(num_heads=heads, size=6) for heads in (1, 2, 3)],
     "attention.window": [attention(), attention(window=1), attention(window=2)],
     "attention.coverage": [additive(), additive(coverage=True)],
+    # the two ways to train it translate alike: tests/test_training_variational.py
+    "attention.variational": [attention(), attention(variational="sampled")],
     "decoder.num_layers": [{}, decoder(num_layers=1), decoder()],
     "decoder.hidden_size": [{}, decoder(num_layers=2, hidden_size=5)],
     "decoder.cell": [decoder(cell=c) for c in ("lstm", "gru", "rnn", "layer_norm_lstm")],
