@@ -55,7 +55,7 @@ def build_model(
     estimate = None if recipe.attention is None else recipe.attention.variational
     if estimate is None:
         return Seq2Seq(*parts)
-    posterior = Posterior(size, size, recipe.encoder.hidden_size)
+    posterior = Posterior(size, recipe.encoder.hidden_size)
     return VariationalSeq2Seq(*parts, posterior, estimate=estimate)
 
 

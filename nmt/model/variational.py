@@ -39,11 +39,11 @@ class Posterior(nn.Module):
     It reads the model's own embeddings, which so learn from it too.
     """
 
-    def __init__(self, source_size: int, target_size: int, hidden_size: int) -> None:
-        """Take the widths of the source's and the target's vectors and of one direction."""
+    def __init__(self, embedding_size: int, hidden_size: int) -> None:
+        """Take the widths of the tokens' vectors (E) and of one direction."""
         super().__init__()
-        self.over_source = recurrent_layer("lstm", source_size, hidden_size, bidirectional=True)
-        self.over_target = recurrent_layer("lstm", target_size, hidden_size, bidirectional=True)
+        self.over_source = recurrent_layer("lstm", embedding_size, hidden_size, bidirectional=True)
+        self.over_target = recurrent_layer("lstm", embedding_size, hidden_size, bidirectional=True)
         self.projection = nn.Linear(2 * hidden_size, 2 * hidden_size, bias=False)
 
     def forward(
@@ -85,7 +85,8 @@ class Unaligned(NamedTuple):
 
     def at_each(self, places: Tensor) -> Tensor:
         """Return the readouts of each step at its own position, (B, T, R); `places`: (B, T)."""
-        return self.read(self.states.gather(1, _each(places, self.states)))
+        index = places[..., None].expand(-1, -1, self.states.size(2))  # (B, T, D)
+        return self.read(self.states.gather(1, index))
 
     def at_mean(self) -> Tensor:
         """Return the readouts of the context, (B, T, R)."""
@@ -190,8 +191,3 @@ class VariationalSeq2Seq(Seq2Seq):
 def in_full(values: Tensor) -> Tensor:
     """Return values of half precision as 32 bits, others as they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def _each(places: Tensor, states: Tensor) -> Tensor:
-    """Return positions, (B, T), as an index of the states, (B, T, D)."""
-    return places[..., None].expand(-1, -1, states.size(2))

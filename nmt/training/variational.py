@@ -92,6 +92,5 @@ def _drawn(log_q: Tensor) -> Tensor:
 
 def _divergence(log_q: Tensor, log_p: Tensor) -> Tensor:
     """Return KL(q || p) of every token, (N,); both (N, S), log q -inf at padding."""
-    is_real = log_q > float("-inf")
-    ratio = torch.where(is_real, log_q, 0.0) - torch.where(is_real, log_p, 0.0)
+    ratio = (log_q - log_p).masked_fill(log_q == float("-inf"), 0.0)
     return (log_q.exp() * ratio).sum(dim=1)
