@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from small_models import VARIATIONAL, build
+from stopping import StoppedError
 from toy import QUICK, toy_recipe, write_lines, write_quick_corpus
 
 from nmt import Translator
@@ -200,10 +201,6 @@ def test_the_same_command_again_goes_on_and_another_one_is_refused(
     assert main(["finetune", str(ground / "base"), "--run-dir", str(run.path)]) == 2
     assert "finetune.freeze: ('bridge',) -> ()" in capsys.readouterr().err
     assert run.weights_file.read_bytes() == before
-
-
-class StoppedError(Exception):
-    """Stands for whatever ends a run."""
 
 
 def test_a_run_that_was_cut_off_ends_as_if_nothing_had_been(

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from lightning import LightningModule, Trainer
+from stopping import StoppedError, stop_after
 from toy import QUICK, read_lines, toy_recipe, write_lines, write_quick_corpus
 
 from nmt import Translator
@@ -95,22 +95,6 @@ def assert_equal_runs(run: RunFolder, whole: RunFolder) -> None:
     assert [entry["epoch"] for entry in run.metrics()] == [1, 2, 3]
     assert lines_without_time(run) == lines_without_time(whole)
     assert run.scores() == whole.scores()
-
-
-class StoppedError(Exception):
-    """Stands for whatever ends a run."""
-
-
-def stop_after(epoch: int) -> Callable[[Saving, Trainer, LightningModule], None]:
-    """Return a hook that ends the run as soon as the epoch's checkpoint is written."""
-    true_end = Saving.on_train_epoch_end
-
-    def end(self: Saving, trainer: Trainer, pl_module: LightningModule) -> None:
-        true_end(self, trainer, pl_module)
-        if trainer.current_epoch + 1 == epoch:
-            raise StoppedError
-
-    return end
 
 
 @pytest.mark.parametrize("epoch", [1, 3])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning import LightningModule, Trainer
 from small_models import BOS, EOS, PAD, build, make_batch, score
+from stopping import StoppedError, stop_after
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from toy import QUICK, read_lines, toy_recipe, write_quick_corpus
@@ -235,10 +235,6 @@ def test_a_validation_takes_the_likelihood(monkeypatch: pytest.MonkeyPatch) -> N
     torch.testing.assert_close(logged["loss"], expected.detach().float())
 
 
-class StoppedError(Exception):
-    """Stands for whatever ends a run."""
-
-
 def test_a_run_is_trained_gone_on_with_and_translated_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,14 +242,8 @@ def test_a_run_is_trained_gone_on_with_and_translated_with(
     settings = (*QUICK, "training.max_epochs=2", "model.attention.variational=sampled")
     recipe = toy_recipe(tmp_path, *settings)
     train(recipe, tmp_path / "whole")
-    true_end = Saving.on_train_epoch_end
-
-    def stop(self: Saving, trainer: Trainer, pl_module: LightningModule) -> None:
-        true_end(self, trainer, pl_module)
-        raise StoppedError
-
     with monkeypatch.context() as patched:
-        patched.setattr(Saving, "on_train_epoch_end", stop)
+        patched.setattr(Saving, "on_train_epoch_end", stop_after(1))
         with pytest.raises(StoppedError):
             train(recipe, tmp_path / "stopped")
     train(recipe, tmp_path / "stopped")
